@@ -1,0 +1,66 @@
+"""Budget: when a study stops, and why."""
+
+import math
+from dataclasses import dataclass
+
+from autotune.errors import PlanError
+from autotune.units import format_duration
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much a study may spend; what comes first ends it, and None is no bound.
+
+    Attributes:
+        trials: Number of trials, at least 1.
+        seconds: Wall seconds, above 0.
+    """
+
+    trials: int | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a budget that lets nothing run.
+
+        Raises:
+            PlanError: A bound is no number, or not above zero.
+        """
+        if self.trials is not None and (type(self.trials) is not int or self.trials < 1):
+            raise PlanError(f"The budget is {self.trials!r} trials. It must be a whole number of 1 or more.")
+        if self.seconds is not None:
+            is_number = isinstance(self.seconds, (int, float)) and not isinstance(self.seconds, bool)
+            if not is_number or not 0 < self.seconds < math.inf:
+                raise PlanError(f"The budget is {self.seconds!r} seconds. It must be a number above 0.")
+
+
+def stop_reason(budget: Budget, trials_done: int, *, elapsed_s: float) -> str | None:
+    """Return why a study stops now, as part of a sentence, or None while it goes on.
+
+    >>> stop_reason(Budget(trials=40), 40, elapsed_s=10.0)
+    'the budget of 40 trials is spent'
+    >>> stop_reason(Budget(seconds=1200.0), 3, elapsed_s=1200.0)
+    'the budget of 20 min is spent'
+    >>> stop_reason(Budget(trials=40), 39, elapsed_s=10.0) is None
+    True
+    """
+    if budget.trials is not None and trials_done >= budget.trials:
+        return f"the budget of {budget.trials} {'trial' if budget.trials == 1 else 'trials'} is spent"
+    if budget.seconds is not None and elapsed_s >= budget.seconds:
+        return f"the budget of {format_duration(budget.seconds)} is spent"
+    return None
+
+
+def time_left(budget: Budget, trials_done: int, *, elapsed_s: float) -> float | None:
+    """Return the seconds until the budget is spent, at the mean pace so far; None where nothing is known.
+
+    >>> time_left(Budget(trials=40, seconds=1000.0), 10, elapsed_s=100.0)
+    300.0
+    >>> time_left(Budget(trials=40), 0, elapsed_s=5.0) is None
+    True
+    """
+    bounds: list[float] = []
+    if budget.seconds is not None:
+        bounds.append(max(0.0, budget.seconds - elapsed_s))
+    if budget.trials is not None and trials_done > 0:
+        bounds.append(max(0, budget.trials - trials_done) * elapsed_s / trials_done)
+    return min(bounds, default=None)

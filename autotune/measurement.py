@@ -1,0 +1,197 @@
+"""Outcome = Measurement | Failure: the JSON that both sides of the process border speak."""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self, TypeAlias
+
+from autotune.samples import median
+
+SCHEMA_VERSION = 1
+
+
+class FailureKind(enum.StrEnum):
+    """Why a trial has no measurement."""
+
+    REJECTED = "rejected"  # a knob refused the value, or diffusers raised while it was turned
+    OUT_OF_MEMORY = "out of memory"
+    OVER_BUDGET = "over budget"
+    TIMEOUT = "timeout"
+    CRASH = "crash"  # the process died or raised while making pictures
+    NOT_APPLIED = "not applied"  # a knob was silently ignored
+    CORRUPT_PICTURE = "corrupt picture"  # NaN, black or flat
+    UNSUPPORTED = "unsupported"  # this machine or version cannot do it
+    CANCELLED = "cancelled"  # the user stopped it: no evidence about the recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Seconds of the parts of one call, from one extra profiled call.
+
+    Attributes:
+        text_s: Text encoding.
+        steps_s: Each denoising step, scheduler included.
+        decode_s: Decoding the latents.
+        total_s: The whole call.
+    """
+
+    text_s: float
+    steps_s: tuple[float, ...]
+    decode_s: float
+    total_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """Bytes that the trial added to its machine.
+
+    Attributes:
+        peak_bytes: The largest amount over the trial's whole life: what must fit. On a CPU: anonymous memory above what
+            the trial inherited at its fork; on CUDA: reserved by the allocator plus what lies outside it.
+        stages: The peak of each stage ("load", "apply", "first call", "calls"), in bytes.
+        detail: Further figures, such as "children_bytes" (largest helper process, not in the peak), "allocated_bytes".
+    """
+
+    peak_bytes: int
+    stages: Mapping[str, int] = field(default_factory=dict)
+    detail: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Likeness:
+    """How near the trial's pictures are to the reference pictures.
+
+    Attributes:
+        haarpsi: HaarPSI of every pair of pictures, 0 to 1, in the order of the workload's calls.
+        psnr_db: PSNR of every pair in dB; 100 means equal to 8 bits or better.
+        judge: Share of the prompt that the demo model's own judge finds in the pictures, 0 to 1; None elsewhere.
+    """
+
+    haarpsi: tuple[float, ...]
+    psnr_db: tuple[float, ...] = ()
+    judge: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """What a trial came to when it worked: all raw samples, nothing but facts.
+
+    Attributes:
+        calls_s: Wall seconds of every timed call.
+        warmup_s: Wall seconds of the calls before it settled; the first one holds compilation.
+        phases_s: Wall seconds of the trial's phases: "fork", "load", "apply", "first call", "settle", "timing",
+            "parts", "likeness".
+        batch: Pictures made by one call.
+        parts: Seconds of the parts of one call.
+        memory: Peak memory.
+        likeness: Nearness to the reference pictures.
+        pictures: File names (relative to the trial's folder) of the pictures that were scored.
+        warnings: Sentences about this measurement, such as that timings were noisy.
+        environment: Fingerprint of machine and software.
+    """
+
+    calls_s: tuple[float, ...]
+    warmup_s: tuple[float, ...] = ()
+    phases_s: Mapping[str, float] = field(default_factory=dict)
+    batch: int = 1
+    parts: Parts | None = None
+    memory: Memory
+    likeness: Likeness
+    pictures: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    environment: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def latency_s(self) -> float:
+        """Median wall seconds of one call, which makes `batch` pictures."""
+        return median(self.calls_s)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Peak memory in bytes."""
+        return self.memory.peak_bytes
+
+    @property
+    def similarity(self) -> float:
+        """Median HaarPSI over the pairs, 0 to 1 (1 is identical)."""
+        return median(self.likeness.haarpsi)
+
+    @property
+    def cold_s(self) -> float:
+        """Wall seconds from the fork to the end of the first call: what a restart costs."""
+        return sum(self.phases_s.get(name, 0.0) for name in ("fork", "load", "apply", "first call"))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types, accepted by `outcome_from_json`."""
+        return {"outcome": "measurement", "schema_version": SCHEMA_VERSION} | _plain(asdict(self))
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Build a measurement from what `to_json` returned."""
+        fields = {key: value for key, value in data.items() if key not in ("outcome", "schema_version")}
+        for name in ("calls_s", "warmup_s", "pictures", "warnings"):
+            fields[name] = tuple(fields.get(name, ()))
+        parts, likeness = fields.get("parts"), fields["likeness"]
+        fields["parts"] = Parts(**{**parts, "steps_s": tuple(parts["steps_s"])}) if parts else None
+        fields["memory"] = Memory(**fields["memory"])
+        pairs = {key: tuple(likeness.get(key, ())) for key in ("haarpsi", "psnr_db")}
+        fields["likeness"] = Likeness(**pairs, judge=likeness.get("judge"))
+        return cls(**fields)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """What a trial came to when it did not work: data, never an exception across the process border.
+
+    Attributes:
+        kind: Why.
+        message: What happened, for the user.
+        phase: Where: "load", "apply", "first call", "settle", "timing", "likeness".
+        knob: The knob that was being turned, or "".
+        log: The end of what the trial printed.
+        phases_s: Wall seconds of the phases that were finished.
+        environment: Fingerprint of machine and software, as far as it was taken.
+    """
+
+    kind: FailureKind
+    message: str
+    phase: str = ""
+    knob: str = ""
+    log: str = ""
+    phases_s: Mapping[str, float] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types, accepted by `outcome_from_json`."""
+        return {"outcome": "failure", "schema_version": SCHEMA_VERSION} | _plain(asdict(self))
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Build a failure from what `to_json` returned.
+
+        >>> failure = Failure(kind=FailureKind.TIMEOUT, message="took more than 10 s")
+        >>> Failure.from_json(failure.to_json()) == failure
+        True
+        """
+        fields = {key: value for key, value in data.items() if key not in ("outcome", "schema_version")}
+        return cls(**{**fields, "kind": FailureKind(fields["kind"])})
+
+
+Outcome: TypeAlias = Measurement | Failure
+
+
+def outcome_from_json(data: Mapping[str, Any]) -> Outcome:
+    """Build the outcome that `to_json` of either kind wrote.
+
+    >>> outcome_from_json(Failure(kind=FailureKind.CRASH, message="signal 11").to_json()).kind.value
+    'crash'
+    """
+    return Failure.from_json(data) if data["outcome"] == "failure" else Measurement.from_json(data)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value.value if isinstance(value, enum.Enum) else value

@@ -1,0 +1,72 @@
+"""Objective and Limit: what is better, and what is unfit. Losses are minimised everywhere; likeness is turned once, here."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from autotune.measurement import Measurement
+from autotune.units import format_bytes, format_duration
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """One thing to be good at.
+
+    Attributes:
+        name: The metric's name: "latency_s", "memory_bytes" or "similarity".
+        label: Its name for a person.
+        higher_is_better: True for similarity only.
+        value: The metric of a measurement in its own unit.
+        show: The metric as text.
+    """
+
+    name: str
+    label: str
+    higher_is_better: bool
+    value: Callable[[Measurement], float]
+    show: Callable[[float], str]
+
+    def loss(self, measurement: Measurement) -> float:
+        """Return the metric as something to minimise: `1 - value` where higher is better."""
+        value = self.value(measurement)
+        return 1.0 - value if self.higher_is_better else value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """A bound beyond which a recipe is unfit.
+
+    Attributes:
+        objective: What is bounded.
+        bound: The largest value allowed (the smallest, where higher is better), in the objective's unit.
+    """
+
+    objective: Objective
+    bound: float
+
+    def violation(self, measurement: Measurement) -> float:
+        """Return how far beyond the bound, relative to it: 0 or less is fit, as Optuna's constraints expect."""
+        value = self.objective.value(measurement)
+        excess = self.bound - value if self.objective.higher_is_better else value - self.bound
+        return excess / abs(self.bound) if self.bound else excess
+
+    def describe(self) -> str:
+        """Return the limit as text, such as "memory <= 8 GiB"."""
+        sign = ">=" if self.objective.higher_is_better else "<="
+        return f"{self.objective.label} {sign} {self.objective.show(self.bound)}"
+
+
+LATENCY = Objective(
+    name="latency_s", label="latency", higher_is_better=False, value=lambda m: m.latency_s, show=format_duration
+)
+MEMORY = Objective(
+    name="memory_bytes", label="memory", higher_is_better=False, value=lambda m: float(m.memory_bytes), show=format_bytes
+)
+SIMILARITY = Objective(
+    name="similarity", label="similarity", higher_is_better=True, value=lambda m: m.similarity, show="{:.4f}".format
+)
+OBJECTIVES: Mapping[str, Objective] = {o.name: o for o in (LATENCY, MEMORY, SIMILARITY)}
+
+
+def violations(limits: tuple[Limit, ...], measurement: Measurement) -> dict[str, float]:
+    """Return each limit's violation by the objective's name; a recipe is fit when none is above zero."""
+    return {limit.objective.name: limit.violation(measurement) for limit in limits}

@@ -1,0 +1,180 @@
+"""SearchSpace: every valid recipe for a situation, and a reason for each value and combination that is refused."""
+
+import itertools
+import math
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from autotune.errors import PlanError, SpaceError, UnknownName
+from autotune.knob import Choice, Knob, Settings, Situation, Value
+from autotune.recipe import Recipe, canonical
+
+_ATTEMPTS = 20_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSpace:
+    """Knobs, what each offers here, and which combinations are valid.
+
+    Attributes:
+        knobs: All knobs, in the order in which they are turned.
+        situation: Where, of what, making what.
+        offered: What each knob offers here, its default first.
+        choices: The values that are searched: `offered`, narrowed by the plan.
+        why_fixed: For each knob with a single value, why.
+    """
+
+    knobs: tuple[Knob, ...]
+    situation: Situation
+    offered: Mapping[str, Choice]
+    choices: Mapping[str, tuple[Value, ...]]
+    why_fixed: Mapping[str, str]
+
+    @property
+    def defaults(self) -> dict[str, Value]:
+        """The untuned baseline: every knob as diffusers ships it."""
+        return {name: choice.default for name, choice in self.offered.items()}
+
+    @property
+    def combinations(self) -> int:
+        """How many combinations there are before conflicts are looked at."""
+        return math.prod(len(values) for values in self.choices.values())
+
+    def complete(self, settings: Settings) -> dict[str, Value]:
+        """Return a value for every knob: the given ones, defaults for the rest.
+
+        Raises:
+            UnknownName: A setting names no knob.
+        """
+        for name in settings:
+            if name not in self.offered:
+                raise UnknownName("knob", name, self.offered, remedy="'autotune knobs' lists them all.")
+        return {**self.defaults, **settings}
+
+    def recipe(self, settings: Settings) -> Recipe:
+        """Return the recipe of these settings: defaults left out."""
+        defaults, workload = self.defaults, self.situation.workload
+        kept = {name: value for name, value in self.complete(settings).items() if not _same(value, defaults[name])}
+        return Recipe(model=workload.model, revision=workload.revision, settings=kept)
+
+    def why_not(self, settings: Settings) -> str | None:
+        """Return why these settings cannot be run here, or None when they can."""
+        full = self.complete(settings)
+        for name, value in full.items():
+            if not _among(value, self.offered[name].values):
+                return why_value_not_offered(name, value, self.offered[name])
+        return next((reason for knob in self.knobs if (reason := knob.conflict(full))), None)
+
+    def valid(self) -> Iterator[dict[str, Value]]:
+        """Yield every valid combination as full settings, in a fixed order, defaults first."""
+        names = list(self.choices)
+        for values in itertools.product(*self.choices.values()):
+            settings = dict(zip(names, values, strict=True))
+            if not any(knob.conflict(settings) for knob in self.knobs):
+                yield settings
+
+    def is_searched(self, settings: Settings) -> bool:
+        """Whether full settings are valid and inside the plan's choices."""
+        inside = all(_among(settings[name], values) for name, values in self.choices.items())
+        return inside and not any(knob.conflict(settings) for knob in self.knobs)
+
+    def draw(self, rng: random.Random) -> dict[str, Value]:
+        """Return one valid combination, drawn evenly.
+
+        Raises:
+            SpaceError: No valid combination was found.
+        """
+        for _ in range(_ATTEMPTS):
+            settings = {name: rng.choice(values) for name, values in self.choices.items()}
+            if not any(knob.conflict(settings) for knob in self.knobs):
+                return settings
+        raise SpaceError("Every combination that was tried is in conflict. Widen the plan's [knobs].")
+
+    def neighbours(self, settings: Settings) -> Iterator[dict[str, Value]]:
+        """Yield the valid combinations that differ from `settings` in one knob."""
+        for name, values in self.choices.items():
+            for value in values:
+                if not _same(value, settings[name]):
+                    changed = {**settings, name: value}
+                    if self.is_searched(changed):
+                        yield changed
+
+
+def build_space(
+    knobs: Iterable[Knob],
+    situation: Situation,
+    *,
+    allow_approximate: bool = False,
+    narrowed: Mapping[str, Sequence[Value]] | None = None,
+) -> SearchSpace:
+    """Return the space of a situation.
+
+    Args:
+        knobs: Every knob there is.
+        situation: Where, of what, making what.
+        allow_approximate: Whether knobs that change what is computed may leave their default.
+        narrowed: Knob name to the values that the plan wants searched.
+
+    Raises:
+        UnknownName: `narrowed` names no knob.
+        PlanError: `narrowed` asks for a value that is not on offer here.
+    """
+    ordered = tuple(sorted(knobs, key=lambda knob: (knob.stage, knob.order, knob.name)))
+    offered = {knob.name: knob.domain(situation) for knob in ordered}
+    wanted = dict(narrowed or {})
+    for name in wanted:
+        if name not in offered:
+            raise UnknownName("knob", name, offered, remedy="'autotune knobs' lists them all.")
+    choices: dict[str, tuple[Value, ...]] = {}
+    why: dict[str, str] = {}
+    for knob in ordered:
+        choice = offered[knob.name]
+        values, reason = choice.values, choice.why
+        if knob.name in wanted:
+            values, reason = _narrow(knob.name, choice, wanted[knob.name]), "narrowed by the plan"
+        elif knob.changes_result and not allow_approximate and not choice.is_fixed:
+            values, reason = (choice.default,), "changes what is computed: needs --allow-approximate"
+        choices[knob.name] = values
+        if len(values) == 1:
+            why[knob.name] = reason
+    return SearchSpace(knobs=ordered, situation=situation, offered=offered, choices=choices, why_fixed=why)
+
+
+def why_value_not_offered(name: str, value: Value, choice: Choice) -> str:
+    """Return the sentence for a value that a knob does not offer.
+
+    >>> why_value_not_offered("dtype", "float8", Choice(("float32", "bfloat16")))
+    "Knob 'dtype' does not offer 'float8' here. It offers: float32, bfloat16."
+    >>> why_value_not_offered("tf32", True, Choice((False,), why="TF32 needs a CUDA GPU"))
+    "Knob 'tf32' does not offer 'True' here: TF32 needs a CUDA GPU. It offers: False."
+    """
+    why = f": {choice.why}" if choice.why else ""
+    return f"Knob '{name}' does not offer '{value}' here{why}. It offers: {', '.join(map(str, choice.values))}."
+
+
+def key(settings: Settings) -> str:
+    """Return a text that is equal for equal settings, whatever their order.
+
+    >>> key({"b": 1, "a": True}) == key({"a": True, "b": 1})
+    True
+    """
+    return canonical(dict(settings))
+
+
+def _narrow(name: str, choice: Choice, wanted: Sequence[Value]) -> tuple[Value, ...]:
+    for value in wanted:
+        if not _among(value, choice.values):
+            raise PlanError(why_value_not_offered(name, value, choice))
+    if not wanted:
+        raise PlanError(f"The plan's list for knob '{name}' is empty. Name at least one value, or delete the line.")
+    return tuple(value for value in choice.values if _among(value, tuple(wanted)))
+
+
+def _same(a: Value, b: Value) -> bool:
+    """Equal in value and in kind: True is not 1."""
+    return a == b and isinstance(a, bool) == isinstance(b, bool)
+
+
+def _among(value: Value, values: tuple[Value, ...]) -> bool:
+    return any(_same(value, other) for other in values)

@@ -1,0 +1,151 @@
+"""Bytes, durations and picture sizes as people write them: the only place where units are spelt."""
+
+import math
+import re
+
+from autotune.errors import UsageError
+
+_NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)"
+_BINARY = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+_BYTES = (
+    {"": 1, "b": 1}
+    | {letter: size for letter, size in _BINARY.items()}
+    | {f"{letter}ib": size for letter, size in _BINARY.items()}
+    | {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+)
+_SECONDS = (
+    dict.fromkeys(("us", "µs", "μs"), 1e-6)
+    | dict.fromkeys(("ms",), 1e-3)
+    | dict.fromkeys(("s", "sec", "second", "seconds"), 1.0)
+    | dict.fromkeys(("m", "min", "minute", "minutes"), 60.0)
+    | dict.fromkeys(("h", "hour", "hours"), 3600.0)
+    | dict.fromkeys(("d", "day", "days"), 86400.0)
+)
+_BYTES_FORM = re.compile(rf"({_NUMBER}(?:e[+-]?\d+)?)\s*([a-z]*)", re.IGNORECASE)
+_PLAIN_FORM = re.compile(rf"{_NUMBER}(?:e[+-]?\d+)?", re.IGNORECASE)
+_PIECE = re.compile(rf"\s*({_NUMBER})\s*([a-zµμ]+)\s*", re.IGNORECASE)
+_SIZE_FORM = re.compile(r"(\d+)(?:\s*[x×]\s*(\d+))?", re.IGNORECASE)
+
+
+def parse_bytes(text: str) -> int:
+    """Return an amount of memory in bytes, at least 1.
+
+    "GiB" and the bare letter "G" count in 1024s, "GB" in 1000s; a bare number counts bytes. Case does not matter.
+
+    Raises:
+        UsageError: It is no amount of memory, or none above zero.
+
+    >>> parse_bytes("8GiB") == parse_bytes("8 G") == 8 * 2**30
+    True
+    >>> parse_bytes("512MB"), parse_bytes("1073741824")
+    (512000000, 1073741824)
+    """
+    form = _BYTES_FORM.fullmatch(text.strip())
+    factor = _BYTES.get(form[2].lower()) if form else None
+    if form is None or factor is None:
+        raise UsageError(f"'{text}' is no amount of memory. Write it like '8 GiB', '512 MB' or '1073741824'.")
+    number = form[1]
+    amount = int(number) * factor if number.isdigit() else float(number) * factor
+    if not 1 <= amount < math.inf:
+        raise UsageError(f"'{text}' is {_what_is_wrong(amount)} of memory. Write it like '8 GiB'.")
+    return round(amount)
+
+
+def parse_duration(text: str) -> float:
+    """Return a duration in seconds, above zero.
+
+    A bare number counts seconds. Several units go together, the largest first.
+
+    Raises:
+        UsageError: It is no duration, or none above zero.
+
+    >>> parse_duration("1h30m"), parse_duration("2 min 30 s"), parse_duration("45 ms"), parse_duration("90")
+    (5400.0, 150.0, 0.045, 90.0)
+    """
+    bare = text.strip()
+    seconds = float(bare) if _PLAIN_FORM.fullmatch(bare) else _sum_of_pieces(bare)
+    if seconds is None:
+        raise UsageError(f"'{text}' is no duration. Write it like '20 min', '1h30m', '45 ms' or '90' (seconds).")
+    if not 0 < seconds < math.inf:
+        raise UsageError(f"'{text}' is {_what_is_wrong(seconds)} of time. Write it like '20 min'.")
+    return seconds
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Return the size of a picture as (width, height) in pixels, both at least 1.
+
+    Raises:
+        UsageError: It is no size, or has a side of zero.
+
+    >>> parse_size("1024"), parse_size("1024x768"), parse_size("1024 × 768")
+    ((1024, 1024), (1024, 768), (1024, 768))
+    """
+    form = _SIZE_FORM.fullmatch(text.strip())
+    if form is None:
+        raise UsageError(f"'{text}' is no size of a picture. Write it like '1024' or '1024x768' (width x height).")
+    width, height = int(form[1]), int(form[2] or form[1])
+    if not width or not height:
+        raise UsageError(f"'{text}' is an empty picture. Write it like '1024' or '1024x768' (width x height).")
+    return width, height
+
+
+def format_bytes(amount_bytes: float) -> str:
+    """Return an amount of memory for a person, with three digits at most before it is rounded.
+
+    >>> format_bytes(8 * 2**30), format_bytes(512 * 2**20), format_bytes(1.5 * 2**30), format_bytes(0)
+    ('8 GiB', '512 MiB', '1.5 GiB', '0 B')
+    >>> format_bytes(2**20 - 1), format_bytes(-(2**30))
+    ('1 MiB', '-1 GiB')
+    """
+    if amount_bytes < 0:
+        return f"-{format_bytes(-amount_bytes)}"
+    for unit, size in (("B", 1), ("KiB", 2**10), ("MiB", 2**20), ("GiB", 2**30)):
+        digits = _three_digits(amount_bytes / size)
+        if float(digits) < 1024:
+            return f"{digits} {unit}"
+    return f"{_three_digits(amount_bytes / 2**40)} TiB"
+
+
+def format_duration(duration_s: float) -> str:
+    """Return a duration for a person, accepted by `parse_duration` when it is above zero.
+
+    >>> format_duration(0.045), format_duration(1.234), format_duration(125), format_duration(3725)
+    ('45 ms', '1.23 s', '2 min 5 s', '1 h 2 min')
+    >>> format_duration(59.97), format_duration(3599.7), format_duration(0), format_duration(-2)
+    ('1 min', '1 h', '0 s', '-2 s')
+    """
+    if duration_s < 0:
+        return f"-{format_duration(-duration_s)}"
+    if duration_s == 0 or not math.isfinite(duration_s):
+        return f"{duration_s:g} s"
+    for unit, size_s, next_larger in (("µs", 1e-6, 1000), ("ms", 1e-3, 1000), ("s", 1.0, 60)):
+        digits = _three_digits(duration_s / size_s)
+        if float(digits) < next_larger:
+            return f"{digits} {unit}"
+    minutes, seconds = divmod(round(duration_s), 60)
+    if minutes < 60:
+        return f"{minutes} min" + (f" {seconds} s" if seconds else "")
+    hours, minutes = divmod(round(duration_s / 60), 60)
+    return f"{hours} h" + (f" {minutes} min" if minutes else "")
+
+
+def _sum_of_pieces(text: str) -> float | None:
+    """Seconds of "1 h 30 min", or None where a piece is no number with a unit or the units do not fall."""
+    total, smallest, end = 0.0, math.inf, 0
+    while end < len(text):
+        piece = _PIECE.match(text, end)
+        factor = _SECONDS.get(piece[2].lower()) if piece else None
+        if piece is None or factor is None or factor >= smallest:
+            return None
+        total, smallest, end = total + float(piece[1]) * factor, factor, piece.end()
+    return total if text else None
+
+
+def _three_digits(number: float) -> str:
+    decimals = 2 if number < 9.995 else 1 if number < 99.95 else 0
+    text = f"{number:.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if decimals else text
+
+
+def _what_is_wrong(amount: float) -> str:
+    return "an endless amount" if amount == math.inf else "no amount"
