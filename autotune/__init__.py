@@ -1,4 +1,4 @@
-"""Find the fastest inference settings of a diffusers pipeline on this machine, within the memory and likeness you ask for.
+"""Find the fastest settings of a diffusers pipeline for this machine, within the memory and likeness you ask.
 
     >>> import autotune
     >>> plan = autotune.Plan(study="first", workload=autotune.Workload(model="demo"))

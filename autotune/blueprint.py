@@ -1,10 +1,10 @@
 """Blueprint: a pipeline's parts and abilities, read from its configuration without its weights."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Self, TypeAlias
 
-Json: TypeAlias = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +35,13 @@ class Blueprint:
         parts: Modules by their name in the pipeline ("unet", "vae", "text_encoder").
         abilities: What was seen on the modules themselves (built without weights), such as
             "attention_slicing", "attention_dispatcher", "fuse_qkv", "repeated_blocks", "vae_slicing",
-            "vae_tiling", "tiny_vae", "cfg_cutoff", "model_offload". A knob offers nothing where its ability is missing.
+            "vae_tiling", "tiny_vae", "cfg_cutoff", "model_offload". A knob offers nothing where its ability
+            is missing.
         scheduler: Class name of the scheduler that the model ships.
         prediction: Its prediction type: "epsilon", "v_prediction", "sample" or "flow".
-        facts: Numbers and names that knobs need, such as "vae_scale_factor", "vae_sample_size", "latent_channels",
-            "default_size_px", "tiny_vae" (where a Tiny AutoEncoder for these latents is found).
+        facts: Numbers and names that knobs need, such as "vae_scale_factor", "vae_sample_size",
+            "latent_channels", "default_size_px", "tiny_vae" (where a Tiny AutoEncoder for these latents is
+            found).
     """
 
     pipeline_class: str
@@ -75,7 +77,7 @@ class Blueprint:
         """Return plain JSON types, accepted by `from_json`."""
         return {
             "pipeline_class": self.pipeline_class,
-            "parts": {name: vars(part) for name, part in sorted(self.parts.items())},
+            "parts": {name: asdict(part) for name, part in sorted(self.parts.items())},
             "abilities": sorted(self.abilities),
             "scheduler": self.scheduler,
             "prediction": self.prediction,
@@ -92,6 +94,8 @@ class Blueprint:
         """
         fields: dict[str, object] = dict(data)
         parts, abilities = fields.get("parts"), fields.get("abilities")
-        fields["parts"] = {name: Part(**part) for name, part in parts.items()} if isinstance(parts, dict) else {}
+        fields["parts"] = (
+            {name: Part(**part) for name, part in parts.items()} if isinstance(parts, dict) else {}
+        )
         fields["abilities"] = frozenset(abilities) if isinstance(abilities, list) else frozenset()
         return cls(**fields)  # type: ignore[arg-type]

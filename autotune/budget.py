@@ -27,10 +27,10 @@ class Budget:
         """
         if self.trials is not None and (type(self.trials) is not int or self.trials < 1):
             raise PlanError(f"The budget is {self.trials!r} trials. It must be a whole number of 1 or more.")
-        if self.seconds is not None:
-            is_number = isinstance(self.seconds, (int, float)) and not isinstance(self.seconds, bool)
-            if not is_number or not 0 < self.seconds < math.inf:
-                raise PlanError(f"The budget is {self.seconds!r} seconds. It must be a number above 0.")
+        if self.seconds is None:
+            return
+        if type(self.seconds) not in (int, float) or not 0 < self.seconds < math.inf:
+            raise PlanError(f"The budget is {self.seconds!r} seconds. It must be a number above 0.")
 
 
 def stop_reason(budget: Budget, trials_done: int, *, elapsed_s: float) -> str | None:

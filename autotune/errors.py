@@ -1,4 +1,4 @@
-"""Everything that can go wrong before or around a trial: one tree, each message says what happened and what to do.
+"""Everything that can go wrong around a trial: one tree, and messages that say what happened and what to do.
 
     AutotuneError                 exit code 1
     ├── UsageError                exit code 2: the command or its input is not of the right form
@@ -19,6 +19,8 @@ What a *trial* suffers is never an exception across the process border: it is a 
 import difflib
 from collections.abc import Iterable
 
+_SHOWN = 12
+
 
 class AutotuneError(Exception):
     """A problem with a message for the user; the command line prints it and exits with `exit_code`."""
@@ -32,7 +34,7 @@ class UsageError(AutotuneError):
     exit_code = 2
 
 
-class UnknownName(UsageError):
+class UnknownName(UsageError):  # noqa: N818 - it reads as what it says
     """A name that does not exist; the message offers the nearest one that does."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, remedy: str = "") -> None:
@@ -113,7 +115,7 @@ def unknown_name_message(kind: str, name: str, known: Iterable[str], *, remedy: 
     if near is not None:
         hint = f"Did you mean '{near}'?"
     elif words:
-        shown = ", ".join(words[:12]) + (", …" if len(words) > 12 else "")
+        shown = ", ".join(words[:_SHOWN]) + (", …" if len(words) > _SHOWN else "")
         hint = f"Known: {shown}."
     else:
         hint = "There is none yet."

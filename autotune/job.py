@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self, TypeAlias
 
+from autotune.errors import PlanError
+from autotune.form import why_misshapen
 from autotune.measurement import Outcome
 from autotune.recipe import Recipe
 from autotune.workload import Workload
@@ -29,6 +31,27 @@ class Protocol:
     interval: float = 0.01
     timing_s: float = 120.0
 
+    def __post_init__(self) -> None:
+        """Refuse a protocol that times nothing.
+
+        Raises:
+            PlanError: A field is of the wrong kind, or out of range.
+        """
+        fault = why_misshapen(self) or self._why_out_of_range()
+        if fault:
+            raise PlanError(f"The protocol cannot run: {fault}")
+
+    def _why_out_of_range(self) -> str | None:
+        least = {"settle_min": 0, "settle_max": 0, "calls_min": 1, "calls_max": 1}
+        least |= dict.fromkeys(("settle_agreement", "interval", "timing_s"), 0)
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                return f"'{name}' is {getattr(self, name)}. It must be {bound} or more."
+        for low, high in (("settle_min", "settle_max"), ("calls_min", "calls_max")):
+            if getattr(self, low) > getattr(self, high):
+                return f"'{low}' is {getattr(self, low)}, above '{high}', which is {getattr(self, high)}."
+        return None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
@@ -41,7 +64,8 @@ class Job:
         folder: The trial's own folder: log, pictures.
         reference: Folder of the reference pictures of this workload, "" while they are being made.
         role: "trial" measures; "reference" makes the reference pictures into `folder`.
-        memory_limit_bytes: Memory that the trial may add, None for no limit. Enforced on CUDA; checked on a CPU.
+        memory_limit_bytes: Memory that the trial may add, None for no limit. Enforced on CUDA; checked on a
+            CPU.
         time_limit_s: The whole trial is killed after this many seconds.
         protocol: How it is timed.
         cache: Folder of the compile cache that the study's trials share.

@@ -1,6 +1,7 @@
 """Knob: one inference setting, complete in one file of `autotune/knobs/`."""
 
 import enum
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -56,9 +57,15 @@ class Choice:
     why: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse an empty or repeating choice."""
-        if not self.values or len({(type(v), v) for v in self.values}) != len(self.values):
+        """Refuse an empty or repeating choice; 1 and 1.0 are the same value, 1 and True are not.
+
+        Raises:
+            KnobError: There is no value, a value twice, or one that no file can hold.
+        """
+        if not self.values or len({(isinstance(v, bool), v) for v in self.values}) != len(self.values):
             raise KnobError(f"A choice needs at least one value and no repeats, not {self.values!r}.")
+        if any(isinstance(v, float) and not math.isfinite(v) for v in self.values):
+            raise KnobError(f"A choice holds finite numbers only, not {self.values!r}.")
 
     @property
     def default(self) -> Value:
@@ -125,16 +132,16 @@ class Knob:
         stage: When it is turned.
         order: Place inside the stage, smallest first.
         touches: What it acts on.
-        changes_result: True when it changes *what* is computed (steps, scheduler, guidance): off unless the plan
-            allows approximate knobs.
+        changes_result: True when it changes *what* is computed (steps, scheduler, guidance): off unless the
+            plan allows approximate knobs.
         domain: The values on offer in a situation, default first.
-        turn: Sets the value. Stands alone: it imports what it needs inside, and uses no other name of its file, so that
-            its source can be exported as part of a plain diffusers script. Never called for the default, which by
-            definition is what diffusers does when nothing is said.
-        conflict: A sentence for the user when these settings cannot go together, else None. Only consulted by the knob
-            that knows; must look at its own value first.
-        applied: Called after the first picture was made, for values other than the default: None when the value
-            provably took effect, else a sentence that says what was found instead.
+        turn: Sets the value. Stands alone: it imports what it needs inside, and uses no other name of its
+            file, so that its source can be exported as part of a plain diffusers script. Never called for the
+            default, which by definition is what diffusers does when nothing is said.
+        conflict: A sentence for the user when these settings cannot go together, else None. Only consulted by
+            the knob that knows; must look at its own value first.
+        applied: Called after the first picture was made, for values other than the default: None when the
+            value provably took effect, else a sentence that says what was found instead.
     """
 
     name: str
@@ -150,6 +157,10 @@ class Knob:
     applied: Callable[[Setup, Any], str | None]
 
     def __post_init__(self) -> None:
-        """Refuse a knob without a name or a summary."""
+        """Refuse a knob without a name or a summary.
+
+        Raises:
+            KnobError: One of them is missing.
+        """
         if not self.name.isidentifier() or not self.summary.strip():
             raise KnobError(f"Knob '{self.name}' needs an identifier as its name and a summary.")

@@ -46,10 +46,12 @@ class Memory:
     """Bytes that the trial added to its machine.
 
     Attributes:
-        peak_bytes: The largest amount over the trial's whole life: what must fit. On a CPU: anonymous memory above what
-            the trial inherited at its fork; on CUDA: reserved by the allocator plus what lies outside it.
+        peak_bytes: The largest amount over the trial's whole life: what must fit. On a CPU: anonymous memory
+            above what the trial inherited at its fork; on CUDA: reserved by the allocator plus what lies
+            outside it.
         stages: The peak of each stage ("load", "apply", "first call", "calls"), in bytes.
-        detail: Further figures, such as "children_bytes" (largest helper process, not in the peak), "allocated_bytes".
+        detail: Further figures, such as "children_bytes" (largest helper process, not in the peak),
+            "allocated_bytes".
     """
 
     peak_bytes: int
@@ -64,7 +66,8 @@ class Likeness:
     Attributes:
         haarpsi: HaarPSI of every pair of pictures, 0 to 1, in the order of the workload's calls.
         psnr_db: PSNR of every pair in dB; 100 means equal to 8 bits or better.
-        judge: Share of the prompt that the demo model's own judge finds in the pictures, 0 to 1; None elsewhere.
+        judge: Share of the prompt that the demo model's own judge finds in the pictures, 0 to 1; None
+            elsewhere.
     """
 
     haarpsi: tuple[float, ...]
@@ -79,8 +82,8 @@ class Measurement:
     Attributes:
         calls_s: Wall seconds of every timed call.
         warmup_s: Wall seconds of the calls before it settled; the first one holds compilation.
-        phases_s: Wall seconds of the trial's phases: "fork", "load", "apply", "first call", "settle", "timing",
-            "parts", "likeness".
+        phases_s: Wall seconds of the trial's phases: "fork", "load", "apply", "first call", "settle",
+            "timing", "parts", "likeness".
         batch: Pictures made by one call.
         parts: Seconds of the parts of one call.
         memory: Peak memory.
@@ -123,7 +126,7 @@ class Measurement:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types, accepted by `outcome_from_json`."""
-        return {"outcome": "measurement", "schema_version": SCHEMA_VERSION} | _plain(asdict(self))
+        return {"outcome": "measurement", "schema_version": SCHEMA_VERSION, **_plain(asdict(self))}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -163,7 +166,7 @@ class Failure:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types, accepted by `outcome_from_json`."""
-        return {"outcome": "failure", "schema_version": SCHEMA_VERSION} | _plain(asdict(self))
+        return {"outcome": "failure", "schema_version": SCHEMA_VERSION, **_plain(asdict(self))}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

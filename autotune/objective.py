@@ -1,4 +1,4 @@
-"""Objective and Limit: what is better, and what is unfit. Losses are minimised everywhere; likeness is turned once, here."""
+"""Objective and Limit: what is better, and what is unfit; losses are minimised, likeness is turned here."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Limit:
     bound: float
 
     def violation(self, measurement: Measurement) -> float:
-        """Return how far beyond the bound, relative to it: 0 or less is fit, as Optuna's constraints expect."""
+        """Return how far beyond the bound, relative to it; 0 or less is fit, as Optuna has it."""
         value = self.objective.value(measurement)
         excess = self.bound - value if self.objective.higher_is_better else value - self.bound
         return excess / abs(self.bound) if self.bound else excess
@@ -56,13 +56,25 @@ class Limit:
 
 
 LATENCY = Objective(
-    name="latency_s", label="latency", higher_is_better=False, value=lambda m: m.latency_s, show=format_duration
+    name="latency_s",
+    label="latency",
+    higher_is_better=False,
+    value=lambda m: m.latency_s,
+    show=format_duration,
 )
 MEMORY = Objective(
-    name="memory_bytes", label="memory", higher_is_better=False, value=lambda m: float(m.memory_bytes), show=format_bytes
+    name="memory_bytes",
+    label="memory",
+    higher_is_better=False,
+    value=lambda m: float(m.memory_bytes),
+    show=format_bytes,
 )
 SIMILARITY = Objective(
-    name="similarity", label="similarity", higher_is_better=True, value=lambda m: m.similarity, show="{:.4f}".format
+    name="similarity",
+    label="similarity",
+    higher_is_better=True,
+    value=lambda m: m.similarity,
+    show="{:.4f}".format,
 )
 OBJECTIVES: Mapping[str, Objective] = {o.name: o for o in (LATENCY, MEMORY, SIMILARITY)}
 

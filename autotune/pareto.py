@@ -1,4 +1,4 @@
-"""Pareto dominance of losses: which recipes are worth showing, how good they are together, and which one is the knee."""
+"""Pareto dominance of losses: which recipes are worth showing, how good they are, which one is the knee."""
 
 import bisect
 import math
@@ -36,10 +36,11 @@ def front(points: Sequence[Sequence[float]]) -> list[int]:
 def hypervolume(points: Sequence[Sequence[float]], reference: Sequence[float]) -> float:
     """Return the volume that the points dominate inside the reference point: the larger, the better.
 
-    Exact, by slicing along one objective after the other; made for fronts of a few hundred points in up to four
-    objectives. Points that are not better than the reference everywhere add nothing. Source: E. Zitzler and L. Thiele,
-    Multiobjective Optimization Using Evolutionary Algorithms, PPSN V, 1998; slicing: L. While et al., A Faster
-    Algorithm for Calculating Hypervolume, IEEE Transactions on Evolutionary Computation 10, 2006.
+    Exact, by slicing along one objective after the other; made for fronts of a few hundred points in up to
+    four objectives. Points that are not better than the reference everywhere add nothing. Source: E. Zitzler
+    and L. Thiele, Multiobjective Optimization Using Evolutionary Algorithms, PPSN V, 1998; slicing: L. While
+    et al., A Faster Algorithm for Calculating Hypervolume, IEEE Transactions on Evolutionary Computation 10,
+    2006.
 
     Raises:
         ValueError: A loss is NaN or infinite, or lengths differ.
@@ -57,9 +58,9 @@ def hypervolume(points: Sequence[Sequence[float]], reference: Sequence[float]) -
 def knee(points: Sequence[Sequence[float]]) -> int:
     """Return the index of the front's knee: the point that gives up least of everything at once.
 
-    Each loss is scaled to the front's range, x' = (x - min) / (max - min), or 0 where the front has no range; the knee
-    has the smallest sqrt(sum x'^2), the first of several. Source: the compromise solution for p = 2 of P. L. Yu, A Class
-    of Solutions for Group Decision Problems, Management Science 19, 1973.
+    Each loss is scaled to the front's range, x' = (x - min) / (max - min), or 0 where the front has no range;
+    the knee has the smallest sqrt(sum x'^2), the first of several. Source: the compromise solution for p = 2
+    of P. L. Yu, A Class of Solutions for Group Decision Problems, Management Science 19, 1973.
 
     Args:
         points: Losses as (points, objectives), minimised; dominated ones are passed over.
@@ -77,7 +78,11 @@ def knee(points: Sequence[Sequence[float]]) -> int:
     lows, highs = [min(column) for column in columns], [max(column) for column in columns]
 
     def distance(index: int) -> float:
-        scaled = ((x - low) / (high - low) for x, low, high in zip(points[index], lows, highs, strict=True) if high > low)
+        scaled = (
+            (x - low) / (high - low)
+            for x, low, high in zip(points[index], lows, highs, strict=True)
+            if high > low
+        )
         return math.hypot(*scaled)
 
     return min(candidates, key=distance)
@@ -86,18 +91,21 @@ def knee(points: Sequence[Sequence[float]]) -> int:
 def _check(points: Sequence[Sequence[float]]) -> None:
     for point in points:
         if len(point) != len(points[0]) or not point:
-            raise ValueError(f"Every point needs the same number of losses, at least one: {point!r} and {points[0]!r}.")
+            raise ValueError(
+                f"Every point needs the same number of losses, at least one: {point!r} and {points[0]!r}."
+            )
         if not all(map(math.isfinite, point)):
             raise ValueError(f"A loss must be a finite number, unlike those of {tuple(point)!r}.")
 
 
 def _undominated(ordered: list[tuple[float, ...]]) -> list[tuple[float, ...]]:
-    """The front of distinct points in lexicographic order, in that order: a point is only dominated by earlier ones."""
+    """The front of distinct points in lexicographic order: only earlier points dominate a later one."""
     if not ordered:
         return []
-    if len(ordered[0]) > 3:
+    missing = 3 - len(ordered[0])
+    if missing < 0:
         return _undominated_in_many(ordered)
-    padding = (0.0,) * (3 - len(ordered[0]))
+    padding = (0.0,) * missing
     kept: list[tuple[float, ...]] = []
     seconds: list[float] = []  # the front of what was seen in the last two losses: seconds rise and
     thirds: list[float] = []  # thirds fall, so that the last one at or below a second has the least third
@@ -124,7 +132,7 @@ def _undominated_in_many(ordered: list[tuple[float, ...]]) -> list[tuple[float, 
 
 
 def _volume(ordered: list[tuple[float, ...]], reference: tuple[float, ...]) -> float:
-    """Volume between distinct points in lexicographic order, all better than the reference, and the reference."""
+    """Volume between the reference and distinct points in lexicographic order, all better than it."""
     if not ordered:
         return 0.0
     if len(reference) == 1:

@@ -1,13 +1,15 @@
-"""Plan: one study - workload, objectives, limits, budget, seed - as every door builds it, and as one TOML file."""
+"""Plan: one study - workload, objectives, limits, budget, seed - for every door, and as one TOML file."""
 
 import json
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from autotune.budget import Budget
-from autotune.errors import PlanError, nearest
+from autotune.errors import PlanError, UsageError, unknown_name_message
+from autotune.form import why_misshapen, why_unknown_key
 from autotune.job import Protocol
 from autotune.knob import Value
 from autotune.objective import MEMORY, OBJECTIVES, SIMILARITY, Limit, Objective
@@ -17,6 +19,9 @@ from autotune.workload import Workload
 _TOP = ("study", "device", "seed", "objectives", "allow_approximate", "threads")
 _SECTIONS = ("workload", "limits", "budget", "protocol", "knobs")
 _LIMITS = ("memory", "similarity", "trial_time")
+_Built = TypeVar("_Built", Budget, Protocol)
+_LARGEST_SEED = 2**32 - 1
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,19 +62,46 @@ class Plan:
         """Refuse a plan that cannot be run.
 
         Raises:
-            PlanError: A field is out of range.
+            PlanError: A field is of the wrong kind, or out of range.
         """
+        fault = why_misshapen(self) or self._why_no_objectives() or self._why_out_of_range()
+        if fault:
+            raise PlanError(fault)
+
+    def _why_no_objectives(self) -> str | None:
         for name in self.objectives:
             if name not in OBJECTIVES:
-                raise PlanError(_did_you_mean("objective", name, OBJECTIVES))
+                return unknown_name_message("objective", name, OBJECTIVES)
         if not self.objectives:
-            raise PlanError("The plan has no objectives. Name at least one of: " + ", ".join(OBJECTIVES) + ".")
-        if self.min_similarity is not None and not 0 <= self.min_similarity <= 1:
-            raise PlanError(f"The similarity floor is {self.min_similarity}. It must lie between 0 and 1.")
-        if self.memory_limit_bytes is not None and self.memory_limit_bytes <= 0:
-            raise PlanError(f"The memory limit is {self.memory_limit_bytes} bytes. It must be above 0.")
-        if not self.study.strip():
-            raise PlanError("The study's name is empty. Give it one with --study.")
+            return f"The plan has no objectives. Name at least one of: {', '.join(OBJECTIVES)}."
+        if len(set(self.objectives)) < len(self.objectives):
+            return f"The plan names an objective twice: {', '.join(self.objectives)}. Name each once."
+        return None
+
+    def _why_out_of_range(self) -> str | None:
+        floor, memory = self.min_similarity, self.memory_limit_bytes
+        rules = (
+            (
+                floor is None or 0 <= floor <= 1,
+                f"The similarity floor is {floor}. It must lie between 0 and 1.",
+            ),
+            (memory is None or memory > 0, f"The memory limit is {memory} bytes. It must be above 0."),
+            (
+                self.trial_time_s > 0,
+                f"A trial's time limit is {self.trial_time_s} seconds. It must be above 0.",
+            ),
+            (
+                0 <= self.seed <= _LARGEST_SEED,
+                f"The seed is {self.seed}. It must lie between 0 and {_LARGEST_SEED}.",
+            ),
+            (
+                self.threads >= 0,
+                f"'threads' is {self.threads}. It must be 1 or more, or 0 for torch's own choice.",
+            ),
+            (self.study.strip(), "The study's name is empty. Give it one with --study."),
+            (self.device.strip(), "The device is empty. Write 'auto', 'cpu' or 'cuda'."),
+        )
+        return next((sentence for holds, sentence in rules if not holds), None)
 
     def measured_objectives(self) -> tuple[Objective, ...]:
         """Return the objectives in their order."""
@@ -83,29 +115,37 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types, accepted by `from_json`."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
-        objects = {"workload": self.workload.to_json(), "budget": asdict(self.budget), "protocol": asdict(self.protocol)}
+        objects = {
+            "workload": self.workload.to_json(),
+            "budget": asdict(self.budget),
+            "protocol": asdict(self.protocol),
+        }
         knobs = {name: list(values) for name, values in self.knobs.items()}
         return plain | objects | {"objectives": list(self.objectives), "knobs": knobs}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Build a plan from what `to_json` returned.
+        """Build a plan from what `to_json` returned; what is left out takes its default.
+
+        Raises:
+            PlanError: A key does not exist, or a value cannot be.
 
         >>> plan = Plan(study="s", workload=Workload(model="demo"), knobs={"dtype": ("float32",)})
         >>> Plan.from_json(plan.to_json()) == plan
         True
         """
-        values = dict(data)
-        values["workload"] = Workload.from_json(values["workload"])
-        values["budget"] = Budget(**values.get("budget", {}))
-        values["protocol"] = Protocol(**values.get("protocol", {}))
-        values["objectives"] = tuple(values.get("objectives", ()))
-        values["knobs"] = {name: tuple(items) for name, items in values.get("knobs", {}).items()}
+        _check_keys(data, [f.name for f in fields(cls)])
+        values: dict[str, Any] = {name: _as_tuple(value) for name, value in data.items()}
+        values.setdefault("study", "")
+        values["workload"] = Workload.from_json(_section(data, "workload"))
+        values["budget"] = _build(Budget, _section(data, "budget"), title="budget")
+        values["protocol"] = _build(Protocol, _section(data, "protocol"), title="protocol")
+        values["knobs"] = {name: _values(name, items) for name, items in _section(data, "knobs").items()}
         return cls(**values)
 
 
 def parse_plan(text: str, *, source: str = "plan.toml") -> Plan:
-    """Read a plan from the text of a TOML file.
+    r"""Read a plan from the text of a TOML file.
 
     Args:
         text: The file's contents.
@@ -114,7 +154,7 @@ def parse_plan(text: str, *, source: str = "plan.toml") -> Plan:
     Raises:
         PlanError: It is no TOML, has a key that does not exist, or a value out of range.
 
-    >>> plan = parse_plan('[workload]\\nmodel = "demo"\\n[limits]\\nmemory = "8 GiB"')
+    >>> plan = parse_plan('[workload]\nmodel = "demo"\n[limits]\nmemory = "8 GiB"')
     >>> plan.study, plan.memory_limit_bytes
     ('demo', 8589934592)
     """
@@ -124,10 +164,8 @@ def parse_plan(text: str, *, source: str = "plan.toml") -> Plan:
         raise PlanError(f"Plan '{source}' is not valid TOML: {error}.") from error
     try:
         return _plan_from_toml(data)
-    except PlanError as error:
+    except UsageError as error:
         raise PlanError(f"Plan '{source}': {error}") from error
-    except (TypeError, ValueError) as error:
-        raise PlanError(f"Plan '{source}' has a value of the wrong form: {error}") from error
 
 
 def format_plan(plan: Plan) -> str:
@@ -137,7 +175,7 @@ def format_plan(plan: Plan) -> str:
     >>> parse_plan(format_plan(plan)) == plan
     True
     """
-    top = {name: _listed(getattr(plan, name)) for name in _TOP}
+    data = plan.to_json()
     limits: dict[str, Any] = {}
     if plan.memory_limit_bytes is not None:
         limits["memory"] = plan.memory_limit_bytes
@@ -145,13 +183,13 @@ def format_plan(plan: Plan) -> str:
     limits["trial_time"] = plan.trial_time_s
     budget = {"trials": plan.budget.trials, "time": plan.budget.seconds}
     sections: dict[str, Mapping[str, Any]] = {
-        "workload": plan.workload.to_json(),
+        "workload": data["workload"],
         "limits": limits,
         "budget": {name: value for name, value in budget.items() if value is not None},
-        "protocol": asdict(plan.protocol),
-        "knobs": {name: list(values) for name, values in plan.knobs.items()},
+        "protocol": data["protocol"],
+        "knobs": data["knobs"],
     }
-    lines = [_line(name, value) for name, value in top.items()]
+    lines = [_line(name, data[name]) for name in _TOP]
     for title, section in sections.items():
         if section:
             lines += ["", f"[{title}]", *(_line(name, value) for name, value in section.items())]
@@ -168,57 +206,70 @@ def describe_limits(plan: Plan) -> str:
 
 
 def _plan_from_toml(data: Mapping[str, Any]) -> Plan:
-    _check_keys(data, (*_TOP, *_SECTIONS), "")
-    for title in _SECTIONS:
-        if not isinstance(data.get(title, {}), dict):
-            raise PlanError(f"'{title}' must be a section: write [{title}].")
-    workload = data.get("workload", {})
-    _check_keys(workload, [f.name for f in fields(Workload)], "workload")
-    if "model" not in workload:
-        raise PlanError("it names no model. Write model = \"demo\", a folder or a hub id under [workload].")
-    protocol, budget, limits = data.get("protocol", {}), data.get("budget", {}), data.get("limits", {})
-    _check_keys(protocol, [f.name for f in fields(Protocol)], "protocol")
-    _check_keys(budget, ("trials", "time"), "budget")
-    _check_keys(limits, _LIMITS, "limits")
-    values: dict[str, Any] = {name: data[name] for name in _TOP if name in data}
-    values.setdefault("study", str(workload["model"]).rstrip("/").rpartition("/")[2])
-    if "objectives" in values:
-        values["objectives"] = tuple(values["objectives"])
-    if "memory" in limits:
+    _check_keys(data, (*_TOP, *_SECTIONS))
+    workload, limits, budget = (_section(data, title) for title in ("workload", "limits", "budget"))
+    _check_keys(limits, _LIMITS, title="limits")
+    _check_keys(budget, ("trials", "time"), title="budget")
+    values: dict[str, Any] = {"study": str(workload.get("model", "")).rstrip("/").rpartition("/")[2]}
+    values |= {name: value for name, value in data.items() if name not in ("limits", "budget")}
+    values["budget"] = {"trials": budget.get("trials")}
+    if "time" in budget:
+        values["budget"]["seconds"] = parse_duration(str(budget["time"]))
+    if limits.get("memory", "none") != "none":
         values["memory_limit_bytes"] = parse_bytes(str(limits["memory"]))
     if "similarity" in limits:
-        values["min_similarity"] = None if limits["similarity"] == "none" else float(limits["similarity"])
+        values["min_similarity"] = _parse_similarity(limits["similarity"])
     if "trial_time" in limits:
         values["trial_time_s"] = parse_duration(str(limits["trial_time"]))
-    seconds = parse_duration(str(budget["time"])) if "time" in budget else None
-    values["budget"] = Budget(trials=budget.get("trials"), seconds=seconds)
-    values["knobs"] = {name: _values(name, items) for name, items in data.get("knobs", {}).items()}
-    return Plan(workload=Workload.from_json(workload), protocol=Protocol(**protocol), **values)
+    return Plan.from_json(values)
+
+
+def _parse_similarity(value: object) -> float | None:
+    if value == "none":
+        return None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    raise PlanError(f"'similarity' is {value!r}. It must be a number from 0 to 1, or \"none\".")
+
+
+def _section(data: Mapping[str, Any], title: str) -> Mapping[str, Any]:
+    section = data.get(title, {})
+    if not isinstance(section, Mapping):
+        raise PlanError(f"'{title}' is {section!r}. It must be a section: write [{title}].")
+    return section
+
+
+def _build(kind: type[_Built], section: Mapping[str, Any], *, title: str) -> _Built:
+    _check_keys(section, [f.name for f in fields(kind)], title=title)
+    return kind(**section)
 
 
 def _values(name: str, items: object) -> tuple[Value, ...]:
-    listed = items if isinstance(items, list) else [items]
+    listed = items if isinstance(items, (list, tuple)) else [items]
     if not all(isinstance(item, (bool, int, float, str)) for item in listed):
-        raise PlanError(f"knob '{name}' must list plain values, not {items!r}.")
+        raise PlanError(f"Knob '{name}' must list plain values, not {items!r}.")
     return tuple(listed)
 
 
-def _check_keys(section: Mapping[str, Any], known: list[str] | tuple[str, ...], title: str) -> None:
-    for name in section:
-        if name not in known:
-            raise PlanError(_did_you_mean(f"key in [{title}]" if title else "key", name, known))
+def _check_keys(section: Mapping[str, Any], known: Sequence[str], *, title: str = "") -> None:
+    fault = why_unknown_key(section, known, where=f" in [{title}]" if title else "")
+    if fault:
+        raise PlanError(fault)
 
 
-def _did_you_mean(kind: str, name: str, known: Any) -> str:  # noqa: ANN401 - any iterable of names
-    near = nearest(name, known)
-    hint = f"Did you mean '{near}'?" if near else f"Known: {', '.join(known)}."
-    return f"there is no {kind} '{name}'. {hint}"
-
-
-def _listed(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value
+def _as_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _line(name: str, value: object) -> str:
-    """One TOML line; JSON's strings, numbers, booleans and lists are TOML's too."""
-    return f"{name} = {json.dumps(value, ensure_ascii=False)}"
+    key = name if _BARE_KEY.fullmatch(name) else _toml(name)
+    return f"{key} = {_toml(value)}"
+
+
+def _toml(value: object) -> str:
+    """A value as TOML: JSON's texts are TOML's too but for DEL, and Python's numbers are."""
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return str(value).lower()

@@ -1,7 +1,8 @@
-"""Recipe: the answer of a study - a model and the settings that differ from the default, with a name that never changes."""
+"""Recipe: the answer of a study - a model, settings that differ from the default, a name for good."""
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -10,7 +11,9 @@ from autotune.errors import RecipeError
 from autotune.knob import Settings, Value
 
 SCHEMA_VERSION = 1
-_KEYS = {"schema_version", "model", "revision", "settings", "digest", "call", "target", "measured", "study"}
+_TEXTS = ("model", "revision", "study", "digest")
+_MAPPINGS = ("settings", "call", "target", "measured")
+_KEYS = {"schema_version", *_TEXTS, *_MAPPINGS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,9 +24,10 @@ class Recipe:
         model: "demo", a local folder or a hub id.
         revision: Hub revision, or "".
         settings: Knob name to value, defaults left out.
-        call: What was made when this was measured: "steps", "guidance", "width_px", "height_px", "batch". Not part of
-            the digest.
-        target: The machine it was measured on (`Target.to_json`), empty when it never was. Not part of the digest.
+        call: What was made when this was measured: "steps", "guidance", "width_px", "height_px", "batch". Not
+            part of the digest.
+        target: The machine it was measured on (`Target.to_json`), empty when it never was. Not part of the
+            digest.
         measured: Figures from the study, such as "latency_s". Not part of the digest.
         study: Name of the study that it came from. Not part of the digest.
     """
@@ -46,7 +50,7 @@ class Recipe:
         True
         """
         core = {"model": self.model, "revision": self.revision, "settings": dict(self.settings)}
-        return hashlib.sha256(canonical(core).encode()).hexdigest()[:12]
+        return hashlib.sha256(canonical(core).encode(errors="surrogatepass")).hexdigest()[:12]
 
     def describe(self) -> str:
         """The settings in one line, or "untuned".
@@ -66,7 +70,7 @@ class Recipe:
         return data | {key: value for key, value in optional.items() if value}
 
     @classmethod
-    def from_json(cls, data: Any, *, source: str = "recipe") -> Self:  # noqa: ANN401 - this is where unknown data is checked
+    def from_json(cls, data: Any, *, source: str = "recipe") -> Self:  # noqa: ANN401 - it is unknown data
         """Build a recipe from parsed JSON or YAML.
 
         Args:
@@ -77,22 +81,13 @@ class Recipe:
             RecipeError: Not a recipe, from a newer autotune, or altered since it was written.
         """
         _check_form(data, source)
-        settings = data.get("settings", {})
-        recipe = cls(
-            model=data["model"],
-            revision=data.get("revision", ""),
-            settings=settings,
-            call=data.get("call", {}),
-            target=data.get("target", {}),
-            measured=data.get("measured", {}),
-            study=data.get("study", ""),
-        )
+        recipe = cls(**{key: data[key] for key in (*_TEXTS, *_MAPPINGS) if key in data and key != "digest"})
         stated = data.get("digest")
         if stated is not None and stated != recipe.digest:
             message = (
-                f"Recipe '{source}' was altered: it states digest '{stated}' but its contents make '{recipe.digest}', so "
-                "its measured figures are not those of its settings. Export it again, or delete the line 'digest' and "
-                "'measured' to use it unmeasured."
+                f"Recipe '{source}' was altered: it states digest '{stated}' but its contents make "
+                f"'{recipe.digest}', so its measured figures are not those of its settings. "
+                "Export it again, or delete 'digest' and 'measured' to use it unmeasured."
             )
             raise RecipeError(message)
         return recipe
@@ -107,8 +102,13 @@ class Recipe:
         return json.dumps(self.to_json(), indent=2, sort_keys=False, ensure_ascii=False) + "\n"
 
     def to_yaml_text(self) -> str:
-        """Return the recipe as YAML for a file."""
-        import yaml  # noqa: PLC0415 - the language needs YAML only here
+        """Return the recipe as YAML for a file.
+
+        >>> recipe = Recipe(model="demo", settings={"scheduler": "no"})
+        >>> parse_recipe(recipe.to_yaml_text(), source="recipe.yaml") == recipe
+        True
+        """
+        import yaml
 
         text: str = yaml.safe_dump(self.to_json(), sort_keys=False, allow_unicode=True)
         return text
@@ -132,13 +132,8 @@ def parse_recipe(text: str, *, source: str = "recipe") -> Recipe:
     8
     """
     try:
-        if source.endswith((".yaml", ".yml")):
-            import yaml  # noqa: PLC0415 - the language needs YAML only here
-
-            data = _yaml_load(yaml, text)
-        else:
-            data = json.loads(text)
-    except ValueError as error:
+        data = _yaml_load(text) if source.endswith((".yaml", ".yml")) else json.loads(text)
+    except (ValueError, RecursionError) as error:
         message = f"Recipe '{source}' cannot be parsed: {error}. Export it again with 'autotune export'."
         raise RecipeError(message) from error
     return Recipe.from_json(data, source=source)
@@ -162,7 +157,9 @@ def canonical(data: object) -> str:
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def _yaml_load(yaml: Any, text: str) -> object:  # noqa: ANN401 - the yaml module
+def _yaml_load(text: str) -> object:
+    import yaml
+
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -170,19 +167,32 @@ def _yaml_load(yaml: Any, text: str) -> object:  # noqa: ANN401 - the yaml modul
 
 
 def _check_form(data: object, source: str) -> None:
-    if not isinstance(data, dict) or not isinstance(data.get("model"), str):
-        message = f"'{source}' is no recipe: it has no 'model'. A recipe is written by 'autotune export STUDY -o FILE'."
-        raise RecipeError(message)
+    if not isinstance(data, dict) or not data.get("model"):
+        remedy = "A recipe is written by 'autotune export STUDY -o FILE'."
+        raise RecipeError(f"'{source}' is no recipe: it has no 'model'. {remedy}")
     version = data.get("schema_version", SCHEMA_VERSION)
-    if not isinstance(version, int) or version > SCHEMA_VERSION:
+    if type(version) is not int or version > SCHEMA_VERSION:
         message = (
-            f"Recipe '{source}' has schema version {version}; this autotune reads up to {SCHEMA_VERSION}. "
+            f"Recipe '{source}' has schema version {version!r}; this autotune reads up to {SCHEMA_VERSION}. "
             "Update autotune: pip install --upgrade autotune."
         )
         raise RecipeError(message)
-    unknown = sorted(set(data) - _KEYS)
+    unknown = sorted(str(key) for key in data if key not in _KEYS)
     if unknown:
-        raise RecipeError(f"Recipe '{source}' has unknown keys: {', '.join(unknown)}. Known: {', '.join(sorted(_KEYS))}.")
-    settings = data.get("settings", {})
-    if not isinstance(settings, dict) or not all(isinstance(v, Value) for v in settings.values()):
-        raise RecipeError(f"Recipe '{source}': 'settings' must map knob names to plain values, not {settings!r}.")
+        known = ", ".join(sorted(_KEYS))
+        raise RecipeError(f"Recipe '{source}' has unknown keys: {', '.join(unknown)}. Known: {known}.")
+    for key in _TEXTS:
+        if not isinstance(data.get(key, ""), str):
+            message = f"Recipe '{source}': '{key}' must be text, not {data[key]!r}. Write it in quotes."
+            raise RecipeError(message)
+    for key in _MAPPINGS:
+        if not isinstance(data.get(key, {}), dict):
+            raise RecipeError(f"Recipe '{source}': '{key}' must map names to values, not {data[key]!r}.")
+    for name, value in data.get("settings", {}).items():
+        if not isinstance(name, str) or not _is_plain(value):
+            wrong = f"{name!r} to {value!r}"
+            raise RecipeError(f"Recipe '{source}': 'settings' must map names to plain values, not {wrong}.")
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, Value) and not (isinstance(value, float) and not math.isfinite(value))

@@ -1,4 +1,4 @@
-"""What repeated timings of one call say: their middle, how sure it is, and whether they can be trusted at all."""
+"""What repeated timings of one call say: their middle, how sure it is, and whether they can be trusted."""
 
 import math
 import statistics
@@ -41,12 +41,12 @@ def spread(samples: Sequence[float]) -> float:
 
 
 def median_interval(samples: Sequence[float], confidence: float = 0.90) -> tuple[float, float] | None:
-    """Return the narrowest symmetric pair of order statistics that holds the true median, or None for too few samples.
+    """Return the smallest and largest value that the true median may have, or None for too few samples.
 
-    Whatever the distribution of the samples, the number of those below its median is binomial with p = 1/2, so the
-    interval from the k-th smallest to the k-th largest of n holds it with probability 1 - 2 P(B(n, 1/2) < k). From
-    smallest to largest: 93.75 % for n = 5, 96.9 % for n = 6. Source: H. A. David and H. N. Nagaraja, Order Statistics,
-    3rd edition, 2003, section 7.1.
+    Whatever the distribution of the samples, the number of those below its median is binomial with p = 1/2,
+    so the interval from the k-th smallest to the k-th largest of n holds it with probability 1 - 2 P(B(n,
+    1/2) < k). From smallest to largest: 93.75 % for n = 5, 96.9 % for n = 6. Source: H. A. David and H. N.
+    Nagaraja, Order Statistics, 3rd edition, 2003, section 7.1.
 
     Args:
         samples: In any order.
@@ -90,9 +90,9 @@ def half_width(samples: Sequence[float], confidence: float = 0.90) -> float:
 def drift(samples: Sequence[float]) -> float:
     """Return how much the samples rise from first to last, relative to their median; negative when they fall.
 
-    The slope is the median of the slopes of all pairs, which a quarter of wild samples cannot move; times the number of
-    samples. Source: P. K. Sen, Estimates of the Regression Coefficient Based on Kendall's Tau, Journal of the American
-    Statistical Association 63, 1968.
+    The slope is the median of the slopes of all pairs, which a quarter of wild samples cannot move; times the
+    number of samples. Source: P. K. Sen, Estimates of the Regression Coefficient Based on Kendall's Tau,
+    Journal of the American Statistical Association 63, 1968.
 
     >>> drift([10.0, 10.5, 99.0, 11.5, 12.0])
     0.21739130434782608
@@ -107,9 +107,9 @@ def drift(samples: Sequence[float]) -> float:
 def drift_p_value(samples: Sequence[float]) -> float:
     """Return how probable so clear a trend is, up or down, when there is none: small means that they drift.
 
-    Kendall's tau of the samples against their index, two-sided. Without ties it is exact up to 50 samples, else the
-    normal approximation with continuity and tie correction. Source: M. G. Kendall, Rank Correlation Methods, 1948,
-    chapters 4 and 5 (the Mann-Kendall test).
+    Kendall's tau of the samples against their index, two-sided. Without ties it is exact up to 50 samples,
+    else the normal approximation with continuity and tie correction. Source: M. G. Kendall, Rank Correlation
+    Methods, 1948, chapters 4 and 5 (the Mann-Kendall test).
 
     >>> drift_p_value([1.0, 2.0, 3.0, 4.0, 5.0])
     0.016666666666666666
@@ -130,8 +130,9 @@ def drift_p_value(samples: Sequence[float]) -> float:
 def outliers(samples: Sequence[float]) -> list[int]:
     """Return the indices of the samples that lie absurdly far from the median.
 
-    They are at least 14.826 median absolute deviations away: ten standard deviations, if the samples were normal.
-    Source of the threshold: hyperfine, `src/outlier_detection.rs`. Outliers are to be told, never to be deleted.
+    They are at least 14.826 median absolute deviations away: ten standard deviations, if the samples were
+    normal. Source of the threshold: hyperfine, `src/outlier_detection.rs`. Outliers are to be told, never to
+    be deleted.
 
     >>> outliers([1.0, 1.1, 0.9, 1.0, 9.0])
     [4]
@@ -156,7 +157,7 @@ def _spread_term(count: int) -> int:
 
 
 def _exact_p_value(count: int, score: int) -> float:
-    """Share of the orders of `count` distinct samples whose Kendall score is at least `score` in size, which is > 0."""
+    """Share of the orders of `count` distinct samples with a Kendall score of `score` (> 0) or more in size."""
     inversions = [1]  # inversions[k]: how many orders of the first samples have k pairs the wrong way round
     for size in range(2, count + 1):
         sums = [0]

@@ -1,4 +1,4 @@
-"""SearchSpace: every valid recipe for a situation, and a reason for each value and combination that is refused."""
+"""SearchSpace: every valid recipe for a situation, and why each other value and combination is refused."""
 
 import itertools
 import math
@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from autotune.errors import PlanError, SpaceError, UnknownName
+from autotune.errors import KnobError, PlanError, SpaceError, UnknownName
 from autotune.knob import Choice, Knob, Settings, Situation, Value
 from autotune.recipe import Recipe, canonical
 
@@ -44,18 +44,21 @@ class SearchSpace:
     def complete(self, settings: Settings) -> dict[str, Value]:
         """Return a value for every knob: the given ones, defaults for the rest.
 
+        A value is spelt as its knob offers it, 8 for 8.0, so that a recipe has one digest.
+
         Raises:
             UnknownName: A setting names no knob.
         """
-        for name in settings:
-            if name not in self.offered:
-                raise UnknownName("knob", name, self.offered, remedy="'autotune knobs' lists them all.")
-        return {**self.defaults, **settings}
+        _check_names(settings, self.offered)
+        given = {name: _as_offered(value, self.offered[name].values) for name, value in settings.items()}
+        return {**self.defaults, **given}
 
     def recipe(self, settings: Settings) -> Recipe:
         """Return the recipe of these settings: defaults left out."""
         defaults, workload = self.defaults, self.situation.workload
-        kept = {name: value for name, value in self.complete(settings).items() if not _same(value, defaults[name])}
+        kept = {
+            name: value for name, value in self.complete(settings).items() if not _same(value, defaults[name])
+        }
         return Recipe(model=workload.model, revision=workload.revision, settings=kept)
 
     def why_not(self, settings: Settings) -> str | None:
@@ -64,20 +67,20 @@ class SearchSpace:
         for name, value in full.items():
             if not _among(value, self.offered[name].values):
                 return why_value_not_offered(name, value, self.offered[name])
-        return next((reason for knob in self.knobs if (reason := knob.conflict(full))), None)
+        return self._conflict(full)
 
     def valid(self) -> Iterator[dict[str, Value]]:
         """Yield every valid combination as full settings, in a fixed order, defaults first."""
         names = list(self.choices)
         for values in itertools.product(*self.choices.values()):
             settings = dict(zip(names, values, strict=True))
-            if not any(knob.conflict(settings) for knob in self.knobs):
+            if self._conflict(settings) is None:
                 yield settings
 
     def is_searched(self, settings: Settings) -> bool:
         """Whether full settings are valid and inside the plan's choices."""
         inside = all(_among(settings[name], values) for name, values in self.choices.items())
-        return inside and not any(knob.conflict(settings) for knob in self.knobs)
+        return inside and self._conflict(settings) is None
 
     def draw(self, rng: random.Random) -> dict[str, Value]:
         """Return one valid combination, drawn evenly.
@@ -87,7 +90,7 @@ class SearchSpace:
         """
         for _ in range(_ATTEMPTS):
             settings = {name: rng.choice(values) for name, values in self.choices.items()}
-            if not any(knob.conflict(settings) for knob in self.knobs):
+            if self._conflict(settings) is None:
                 return settings
         raise SpaceError("Every combination that was tried is in conflict. Widen the plan's [knobs].")
 
@@ -99,6 +102,9 @@ class SearchSpace:
                     changed = {**settings, name: value}
                     if self.is_searched(changed):
                         yield changed
+
+    def _conflict(self, settings: Settings) -> str | None:
+        return next((reason for knob in self.knobs if (reason := knob.conflict(settings))), None)
 
 
 def build_space(
@@ -113,19 +119,22 @@ def build_space(
     Args:
         knobs: Every knob there is.
         situation: Where, of what, making what.
-        allow_approximate: Whether knobs that change what is computed may leave their default.
+        allow_approximate: Whether knobs that change what is computed may leave their default. One that
+            `narrowed` names may anyway: naming it is allowing it.
         narrowed: Knob name to the values that the plan wants searched.
 
     Raises:
         UnknownName: `narrowed` names no knob.
-        PlanError: `narrowed` asks for a value that is not on offer here.
+        PlanError: `narrowed` asks for a value that is not on offer here, or for none.
+        KnobError: Two knobs have the same name.
     """
     ordered = tuple(sorted(knobs, key=lambda knob: (knob.stage, knob.order, knob.name)))
+    for one, other in itertools.combinations(ordered, 2):
+        if one.name == other.name:
+            raise KnobError(f"There are two knobs named '{one.name}'. Rename one of them.")
     offered = {knob.name: knob.domain(situation) for knob in ordered}
     wanted = dict(narrowed or {})
-    for name in wanted:
-        if name not in offered:
-            raise UnknownName("knob", name, offered, remedy="'autotune knobs' lists them all.")
+    _check_names(wanted, offered)
     choices: dict[str, tuple[Value, ...]] = {}
     why: dict[str, str] = {}
     for knob in ordered:
@@ -150,7 +159,9 @@ def why_value_not_offered(name: str, value: Value, choice: Choice) -> str:
     "Knob 'tf32' does not offer 'True' here: TF32 needs a CUDA GPU. It offers: False."
     """
     why = f": {choice.why}" if choice.why else ""
-    return f"Knob '{name}' does not offer '{value}' here{why}. It offers: {', '.join(map(str, choice.values))}."
+    return (
+        f"Knob '{name}' does not offer '{value}' here{why}. It offers: {', '.join(map(str, choice.values))}."
+    )
 
 
 def key(settings: Settings) -> str:
@@ -167,8 +178,20 @@ def _narrow(name: str, choice: Choice, wanted: Sequence[Value]) -> tuple[Value, 
         if not _among(value, choice.values):
             raise PlanError(why_value_not_offered(name, value, choice))
     if not wanted:
-        raise PlanError(f"The plan's list for knob '{name}' is empty. Name at least one value, or delete the line.")
+        raise PlanError(
+            f"The plan's list for knob '{name}' is empty. Name at least one value, or delete the line."
+        )
     return tuple(value for value in choice.values if _among(value, tuple(wanted)))
+
+
+def _check_names(names: Iterable[str], known: Mapping[str, Choice]) -> None:
+    for name in names:
+        if name not in known:
+            raise UnknownName("knob", name, known, remedy="'autotune knobs' lists them all.")
+
+
+def _as_offered(value: Value, offered: tuple[Value, ...]) -> Value:
+    return next((other for other in offered if _same(value, other)), value)
 
 
 def _same(a: Value, b: Value) -> bool:

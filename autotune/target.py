@@ -62,9 +62,12 @@ class Target:
         >>> Target(device="cpu", name="AMD EPYC", memory_bytes=24 * 2**30, cores=2).describe()
         'AMD EPYC (cpu, 24 GiB, 2 cores)'
         """
-        memory = format_bytes(self.memory_bytes)
-        extra = f"{self.cores} cores" if self.kind == "cpu" else f"sm_{_joined(self.compute_capability)}"
-        return f"{self.name or self.device} ({self.device}, {memory}, {extra})"
+        facts = [self.device, format_bytes(self.memory_bytes)]
+        if self.kind == "cpu":
+            facts.append(f"{self.cores} {'core' if self.cores == 1 else 'cores'}")
+        if self.compute_capability:
+            facts.append("sm_" + "".join(map(str, self.compute_capability)))
+        return f"{self.name or self.device} ({', '.join(facts)})"
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON types, accepted by `from_json`."""
@@ -93,7 +96,3 @@ class Target:
         backends = fields.get("backends")
         fields["backends"] = frozenset(backends) if isinstance(backends, list) else frozenset()
         return cls(**fields)  # type: ignore[arg-type]
-
-
-def _joined(capability: tuple[int, int] | None) -> str:
-    return "".join(map(str, capability)) if capability else "?"

@@ -6,10 +6,11 @@ import re
 from autotune.errors import UsageError
 
 _NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)"
+_MINUTES_IN_HOUR = 60
 _BINARY = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _BYTES = (
     {"": 1, "b": 1}
-    | {letter: size for letter, size in _BINARY.items()}
+    | dict(_BINARY)
     | {f"{letter}ib": size for letter, size in _BINARY.items()}
     | {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 )
@@ -30,7 +31,8 @@ _SIZE_FORM = re.compile(r"(\d+)(?:\s*[x×]\s*(\d+))?", re.IGNORECASE)
 def parse_bytes(text: str) -> int:
     """Return an amount of memory in bytes, at least 1.
 
-    "GiB" and the bare letter "G" count in 1024s, "GB" in 1000s; a bare number counts bytes. Case does not matter.
+    "GiB" and the bare letter "G" count in 1024s, "GB" in 1000s; a bare number counts bytes. Case does not
+    matter.
 
     Raises:
         UsageError: It is no amount of memory, or none above zero.
@@ -65,7 +67,9 @@ def parse_duration(text: str) -> float:
     bare = text.strip()
     seconds = float(bare) if _PLAIN_FORM.fullmatch(bare) else _sum_of_pieces(bare)
     if seconds is None:
-        raise UsageError(f"'{text}' is no duration. Write it like '20 min', '1h30m', '45 ms' or '90' (seconds).")
+        raise UsageError(
+            f"'{text}' is no duration. Write it like '20 min', '1h30m', '45 ms' or '90' (seconds)."
+        )
     if not 0 < seconds < math.inf:
         raise UsageError(f"'{text}' is {_what_is_wrong(seconds)} of time. Write it like '20 min'.")
     return seconds
@@ -82,10 +86,14 @@ def parse_size(text: str) -> tuple[int, int]:
     """
     form = _SIZE_FORM.fullmatch(text.strip())
     if form is None:
-        raise UsageError(f"'{text}' is no size of a picture. Write it like '1024' or '1024x768' (width x height).")
+        raise UsageError(
+            f"'{text}' is no size of a picture. Write it like '1024' or '1024x768' (width x height)."
+        )
     width, height = int(form[1]), int(form[2] or form[1])
     if not width or not height:
-        raise UsageError(f"'{text}' is an empty picture. Write it like '1024' or '1024x768' (width x height).")
+        raise UsageError(
+            f"'{text}' is an empty picture. Write it like '1024' or '1024x768' (width x height)."
+        )
     return width, height
 
 
@@ -99,9 +107,14 @@ def format_bytes(amount_bytes: float) -> str:
     """
     if amount_bytes < 0:
         return f"-{format_bytes(-amount_bytes)}"
-    for unit, size in (("B", 1), ("KiB", 2**10), ("MiB", 2**20), ("GiB", 2**30)):
+    for unit, size, next_larger in (
+        ("B", 1, 1024),
+        ("KiB", 2**10, 1024),
+        ("MiB", 2**20, 1024),
+        ("GiB", 2**30, 1024),
+    ):
         digits = _three_digits(amount_bytes / size)
-        if float(digits) < 1024:
+        if float(digits) < next_larger:
             return f"{digits} {unit}"
     return f"{_three_digits(amount_bytes / 2**40)} TiB"
 
@@ -123,7 +136,7 @@ def format_duration(duration_s: float) -> str:
         if float(digits) < next_larger:
             return f"{digits} {unit}"
     minutes, seconds = divmod(round(duration_s), 60)
-    if minutes < 60:
+    if minutes < _MINUTES_IN_HOUR:
         return f"{minutes} min" + (f" {seconds} s" if seconds else "")
     hours, minutes = divmod(round(duration_s / 60), 60)
     return f"{hours} h" + (f" {minutes} min" if minutes else "")
@@ -142,9 +155,10 @@ def _sum_of_pieces(text: str) -> float | None:
 
 
 def _three_digits(number: float) -> str:
-    decimals = 2 if number < 9.995 else 1 if number < 99.95 else 0
-    text = f"{number:.{decimals}f}"
-    return text.rstrip("0").rstrip(".") if decimals else text
+    """A number with up to three digits, or all those before its point: 1.23, 12.3, 123, 1234."""
+    whole_digits = len(str(int(float(f"{number:.3g}"))))
+    text = f"{number:.{max(0, 3 - whole_digits)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _what_is_wrong(amount: float) -> str:

@@ -3,10 +3,11 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Self
 
 from autotune.errors import PlanError
+from autotune.form import why_misshapen, why_unknown_key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,16 +49,26 @@ class Workload:
         """Refuse a workload that makes nothing.
 
         Raises:
-            PlanError: A field is empty, negative or not of the right form.
+            PlanError: A field is empty, negative or not of the right kind.
         """
-        _require(self.model, "'model' is empty. Name 'demo', a folder or a hub id.")
-        _require(self.prompts and all(p.strip() for p in self.prompts), "'prompts' is empty. Give at least one prompt.")
+        fault = why_misshapen(self)
+        _require(fault is None, fault)
+        object.__setattr__(
+            self, "guidance", float(self.guidance)
+        )  # 5 and 5.0 are one workload, with one digest
+        _require(self.model.strip(), "'model' is empty. Name 'demo', a folder or a hub id.")
+        _require(
+            self.prompts and all(p.strip() for p in self.prompts),
+            "'prompts' is empty or holds an empty one. Give at least one prompt.",
+        )
         _require(self.seeds, "'seeds' is empty. Give at least one seed.")
         _require(self.steps >= 1, f"'steps' is {self.steps}. It must be 1 or more.")
         _require(self.batch >= 1, f"'batch' is {self.batch}. It must be 1 or more.")
         _require(self.guidance >= 0, f"'guidance' is {self.guidance}. It must be 0 or more.")
-        for name, size in (("width", self.width_px), ("height", self.height_px)):
-            _require(size >= 0 and size % 8 == 0, f"'{name}' is {size} px. It must be a multiple of 8.")
+        for name, size in (("width_px", self.width_px), ("height_px", self.height_px)):
+            _require(
+                size >= 0 and size % 8 == 0, f"'{name}' is {size}. It must be a multiple of 8, in pixels."
+            )
 
     @property
     def digest(self) -> str:
@@ -66,7 +77,7 @@ class Workload:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def calls(self) -> tuple[Call, ...]:
-        """Return the distinct calls, each of exactly `batch` pictures; the last one is filled up from the start.
+        """Return the distinct calls, each of exactly `batch` pictures; the last is filled up from the start.
 
         >>> w = Workload(model="demo", prompts=("a", "b", "c"), seeds=(7,), batch=2)
         >>> [(c.prompts, c.seeds) for c in w.calls()]
@@ -76,7 +87,9 @@ class Workload:
         count = -(-len(pictures) // self.batch)
         padded = [pictures[i % len(pictures)] for i in range(count * self.batch)]
         chunks = [padded[i * self.batch : (i + 1) * self.batch] for i in range(count)]
-        return tuple(Call(prompts=tuple(p for p, _ in chunk), seeds=tuple(s for _, s in chunk)) for chunk in chunks)
+        return tuple(
+            Call(prompts=tuple(p for p, _ in chunk), seeds=tuple(s for _, s in chunk)) for chunk in chunks
+        )
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON types, accepted by `from_json`."""
@@ -86,18 +99,20 @@ class Workload:
     def from_json(cls, data: Mapping[str, object]) -> Self:
         """Build a workload from what `to_json` returned.
 
+        Raises:
+            PlanError: It names no model, has a key that does not exist or a value that cannot be.
+
         >>> w = Workload(model="demo", prompts=("a",))
         >>> Workload.from_json(w.to_json()) == w
         True
         """
-        fields: dict[str, object] = dict(data)
-        for name in ("prompts", "seeds"):
-            value = fields.get(name)
-            if isinstance(value, list):
-                fields[name] = tuple(value)
-        return cls(**fields)  # type: ignore[arg-type]
+        unknown = why_unknown_key(data, [field.name for field in fields(cls)], where=" in [workload]")
+        _require(unknown is None, unknown)
+        _require("model" in data, "it names no 'model'. Name 'demo', a folder or a hub id.")
+        lists = {name: tuple(value) for name, value in data.items() if isinstance(value, list)}
+        return cls(**{**data, **lists})  # type: ignore[arg-type]
 
 
-def _require(holds: object, message: str) -> None:
+def _require(holds: object, message: str | None) -> None:
     if not holds:
         raise PlanError(f"The workload cannot run: {message}")
