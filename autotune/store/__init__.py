@@ -1,0 +1,1 @@
+"""The store: one database for Optuna's tables and ours, and the folder of files beside it."""
