@@ -1,0 +1,234 @@
+"""From a recipe to a running pipeline: the worker's way and the user's door `load_pipeline`."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from autotune.errors import AutotuneError, RecipeError, UnknownName
+from autotune.knob import Knob, Settings, Setup, Situation, Stage, Value
+from autotune.knobs import all_knobs
+from autotune.recipe import Recipe, parse_recipe
+from autotune.space import why_value_not_offered
+from autotune.workload import Workload
+
+
+class TurnError(AutotuneError):
+    """A knob, or diffusers while the knob was turned, refused its value."""
+
+    def __init__(self, knob: str, value: Value, error: Exception) -> None:
+        """Keep the knob's name beside what it raised."""
+        self.knob, self.error = knob, error
+        reason = f"{type(error).__name__}: {error}"
+        super().__init__(f"Knob '{knob}' could not be set to '{value}': {reason}")
+
+
+def begin_setup(situation: Situation, settings: Settings, *, device: str, model_path: str) -> Setup:
+    """Return a setup in which nothing has been turned yet.
+
+    Args:
+        situation: Where, of what, making what; the workload's sizes resolved.
+        settings: The settings that differ from the default.
+        device: Torch device string.
+        model_path: The model's folder.
+    """
+    defaults = {knob.name: knob.domain(situation).default for knob in all_knobs()}
+    facts, workload = situation.blueprint.facts, situation.workload
+    full = {**defaults, **settings}
+    return Setup(workload=workload, settings=full, facts=facts, device=device, model_path=model_path)
+
+
+def load_stage(setup: Setup, chosen: Settings) -> None:
+    """Turn the knobs of stage LOAD and load the pipeline from its files.
+
+    Args:
+        setup: As `begin_setup` made it.
+        chosen: The settings that differ from the default.
+    """
+    import torch
+    from diffusers import DiffusionPipeline
+
+    turn_knobs(setup, chosen, (Stage.LOAD,))
+    loading: dict[str, Any] = {"dtype": torch.float32, "use_safetensors": True, **setup.loading}
+    if setup.workload.trust_remote_code:
+        loading["trust_remote_code"] = True
+    loading |= _without_checker(Path(setup.model_path))
+    setup.pipeline = DiffusionPipeline.from_pretrained(setup.model_path, **loading)
+    setup.pipeline.set_progress_bar_config(disable=True)
+
+
+def apply_stages(setup: Setup, chosen: Settings) -> None:
+    """Turn all later knobs, with the pipeline moved to its device at the right moment.
+
+    Args:
+        setup: Loaded.
+        chosen: The settings that differ from the default.
+    """
+    turn_knobs(setup, chosen, (Stage.EDIT, Stage.PLACE))
+    if not setup.is_placed:
+        setup.pipeline.to(setup.device)
+    turn_knobs(setup, chosen, (Stage.COMPILE, Stage.CALL))
+
+
+def turn_knobs(setup: Setup, chosen: Settings, stages: Iterable[Stage]) -> None:
+    """Turn the chosen knobs of some stages, in their order.
+
+    Raises:
+        UnknownName: A setting names no knob.
+        TurnError: A knob could not be turned.
+    """
+    knobs = {knob.name: knob for knob in all_knobs()}
+    for name in chosen:
+        if name not in knobs:
+            raise UnknownName("knob", name, knobs, remedy="'autotune knobs' lists them all.")
+    wanted = set(stages)
+    for knob in knobs.values():
+        if knob.name in chosen and knob.stage in wanted:
+            _turn(knob, setup, chosen[knob.name])
+
+
+def why_not_applied(setup: Setup, chosen: Settings) -> tuple[str, str] | None:
+    """Return the first knob that provably did not take effect and what was found, or None when all did.
+
+    Args:
+        setup: A setup that has made its first picture.
+        chosen: The settings that differ from the default.
+    """
+    for knob in all_knobs():
+        if knob.name in chosen:
+            found = knob.applied(setup, chosen[knob.name])
+            if found is not None:
+                return knob.name, found
+    return None
+
+
+def load_pipeline(
+    recipe: Recipe | str | os.PathLike[str],
+    *,
+    device: str = "auto",
+    prompts: Iterable[str] = (),
+    fall_back: bool = False,
+    say: Callable[[str], None] | None = None,
+) -> Any:
+    """Return the diffusers pipeline of a recipe, ready to be called.
+
+    The recipe's call arguments (steps, guidance, callbacks) are in `pipe.autotune_call`:
+
+        pipe = autotune.load_pipeline("recipe.json")
+        image = pipe("a red house", **pipe.autotune_call).images[0]
+
+    Args:
+        recipe: A recipe, or the path of a .json or .yaml file.
+        device: Torch device string; "auto" takes CUDA where there is one.
+        prompts: The prompts that will be used; needed only by recipes that precompute text embeddings.
+        fall_back: Leave out settings that this machine does not offer instead of raising.
+        say: Is told what differs from the machine that the recipe was measured on; None warns.
+
+    Raises:
+        RecipeError: The file is no recipe, or needs what this machine does not have.
+        ModelError: The model cannot be found.
+    """
+    from autotune.pipeline.models import model_folder
+    from autotune.pipeline.probe import probe, resolve_device
+
+    tell = say or _warn
+    known = recipe if isinstance(recipe, Recipe) else read_recipe(Path(recipe))
+    workload = _workload(known, tuple(prompts))
+    where = resolve_device(device)
+    situation = probe(workload, where)
+    chosen = _offered_settings(known, situation, fall_back=fall_back, tell=tell)
+    for difference in differences(known, situation):
+        tell(difference)
+    setup = begin_setup(situation, chosen, device=where, model_path=str(model_folder(workload)))
+    load_stage(setup, chosen)
+    apply_stages(setup, chosen)
+    defaults = {
+        "num_inference_steps": situation.workload.steps,
+        "guidance_scale": situation.workload.guidance,
+    }
+    size = {"height": situation.workload.height_px, "width": situation.workload.width_px}
+    setup.pipeline.autotune_call = {**defaults, **size, **setup.call}
+    return setup.pipeline
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Return the recipe in a file.
+
+    Raises:
+        RecipeError: The file cannot be read or is no recipe.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"Recipe '{path}' cannot be read: {error}.") from error
+    return parse_recipe(text, source=str(path))
+
+
+def differences(recipe: Recipe, situation: Situation) -> list[str]:
+    """Return what differs between the machine of a recipe and this one, one sentence each."""
+    target = recipe.target
+    if not target:
+        return ["This recipe was never measured."] if not recipe.measured else []
+    found = []
+    here = situation.target
+    if target.get("name") and target["name"] != here.name:
+        found.append(f"Measured on {target['name']}, but this is {here.name}: expect other seconds.")
+    then: Mapping[str, str] = target.get("libraries", {})
+    for library in ("torch", "diffusers", "transformers", "torchao"):
+        was, now = then.get(library), here.libraries.get(library)
+        if was and now and was != now:
+            found.append(f"Measured with {library} {was}, but {now} is installed.")
+    return found
+
+
+def _offered_settings(
+    recipe: Recipe, situation: Situation, *, fall_back: bool, tell: Callable[[str], None]
+) -> dict[str, Value]:
+    knobs = {knob.name: knob for knob in all_knobs()}
+    kept = {}
+    for name, value in recipe.settings.items():
+        if name not in knobs:
+            raise UnknownName("knob", name, knobs, remedy="'autotune knobs' lists them all.")
+        choice = knobs[name].domain(situation)
+        if value in choice.values or knobs[name].changes_result:
+            kept[name] = value
+        elif fall_back:
+            tell(why_value_not_offered(name, value, choice) + " It is left out.")
+        else:
+            advice = " Load it with fall_back=True (--fall-back) to leave such settings out."
+            raise RecipeError(why_value_not_offered(name, value, choice) + advice)
+    return kept
+
+
+def _workload(recipe: Recipe, prompts: tuple[str, ...]) -> Workload:
+    known = {
+        name: recipe.call[name]
+        for name in ("steps", "guidance", "width_px", "height_px", "batch")
+        if name in recipe.call
+    }
+    workload = Workload(model=recipe.model, revision=recipe.revision, **known)
+    return replace(workload, prompts=prompts) if prompts else workload
+
+
+def _turn(knob: Knob, setup: Setup, value: Value) -> None:
+    try:
+        knob.turn(setup, value)
+    except Exception as error:  # whatever diffusers raises, the knob must be named
+        raise TurnError(knob.name, value, error) from error
+
+
+def _without_checker(folder: Path) -> dict[str, Any]:
+    """Leave the safety checker out where the model has one: a picture that it blackens would score as different."""
+    import json
+
+    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    if not index.get("safety_checker", [None])[0]:
+        return {}
+    return {"safety_checker": None, "requires_safety_checker": False}
+
+
+def _warn(message: str) -> None:
+    import warnings
+
+    warnings.warn(message, stacklevel=3)

@@ -1,0 +1,94 @@
+"""Where a model's files are: the demo model of the package, a local folder, or a download from the hub."""
+
+import importlib.resources
+import json
+from pathlib import Path
+
+from autotune.errors import ModelError
+from autotune.workload import Workload
+
+
+def model_folder(workload: Workload) -> Path:
+    """Return the folder of a model, downloading it from the hub when it is named by a hub id.
+
+    Args:
+        workload: Names the model, its revision and whether its code may run.
+
+    Raises:
+        ModelError: There is no such folder or hub id, it is no diffusers pipeline, or a weight file is
+            damaged.
+    """
+    folder = _find(workload)
+    check_folder(folder, workload.model)
+    return folder
+
+
+def check_folder(folder: Path, name: str) -> None:
+    """Refuse a folder that is no pipeline, or whose weights are damaged.
+
+    Args:
+        folder: The model's folder.
+        name: What the user called it.
+
+    Raises:
+        ModelError: Says which file is missing or damaged.
+    """
+    index = folder / "model_index.json"
+    if not index.is_file():
+        message = (
+            f"'{name}' is no diffusers pipeline: it has no file 'model_index.json'. Name a folder that "
+            "'pipeline.save_pretrained' wrote, a hub id such as 'owner/name', or 'demo'."
+        )
+        raise ModelError(message)
+    try:
+        json.loads(index.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"'{index}' cannot be read as JSON: {error}. Download the model again.") from error
+    for file in sorted(folder.rglob("*.safetensors")):
+        _check_weights(file)
+
+
+def _find(workload: Workload) -> Path:
+    name = workload.model
+    if name == "demo":
+        return Path(str(importlib.resources.files("autotune.demo"))) / "model"
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder.resolve()
+    if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") != 1:
+        raise ModelError(
+            f"There is no folder '{name}'. Name a diffusers folder, a hub id such as 'owner/name', or 'demo'."
+        )
+    return _download(workload)
+
+
+def _download(workload: Workload) -> Path:
+    from diffusers import DiffusionPipeline
+
+    try:
+        path = DiffusionPipeline.download(
+            workload.model,
+            revision=workload.revision or None,
+            use_safetensors=True,
+            trust_remote_code=workload.trust_remote_code,
+        )
+    except Exception as error:  # the hub's client raises a dozen unrelated types
+        reason = str(error).strip().splitlines()
+        message = (
+            f"Model '{workload.model}' is neither a local folder nor could it be fetched from the hub: "
+            f"{type(error).__name__}: {reason[0] if reason else 'no reason given'}. "
+            "Check the name and the network, or name a local folder."
+        )
+        raise ModelError(message) from error
+    return Path(path)
+
+
+def _check_weights(file: Path) -> None:
+    from safetensors import safe_open
+
+    try:
+        with safe_open(file, framework="pt") as tensors:
+            tensors.keys()
+    except Exception as error:  # safetensors raises its own type, which is not exported everywhere
+        message = f"Weight file '{file}' is damaged: {error}. Download or save the model again."
+        raise ModelError(message) from error

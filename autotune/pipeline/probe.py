@@ -1,0 +1,357 @@
+"""What there is: the machine as a Target, the model as a Blueprint, from configuration files without weights."""
+
+import inspect
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from autotune.blueprint import Blueprint, Json, Part
+from autotune.errors import DeviceError, ModelError, PlanError
+from autotune.knob import Situation
+from autotune.pipeline.models import model_folder
+from autotune.target import Target
+from autotune.workload import Workload
+
+LIBRARIES = (
+    "torch",
+    "diffusers",
+    "transformers",
+    "accelerate",
+    "torchao",
+    "xformers",
+    "optimum-quanto",
+    "bitsandbytes",
+    "kernels",
+    "sageattention",
+    "flash-attn",
+    "triton",
+)
+# The Tiny AutoEncoder that its author publishes for each family's latents: github.com/madebyollin/taesd
+_TINY_VAES = {
+    "StableDiffusionPipeline": "madebyollin/taesd",
+    "StableDiffusionXLPipeline": "madebyollin/taesdxl",
+    "StableDiffusion3Pipeline": "madebyollin/taesd3",
+    "FluxPipeline": "madebyollin/taef1",
+}
+
+
+def probe(workload: Workload, device: str) -> Situation:
+    """Return machine, model and workload as facts; the workload's sizes are filled in.
+
+    Args:
+        workload: Names the model.
+        device: Torch device string.
+
+    Raises:
+        ModelError: The model cannot be found or read.
+        DeviceError: The machine has no such device.
+        PlanError: The workload's size does not suit the model.
+    """
+    where = resolve_device(device)
+    blueprint = read_blueprint(model_folder(workload), workload.model)
+    return Situation(
+        target=read_target(where), blueprint=blueprint, workload=resolve_size(workload, blueprint)
+    )
+
+
+def resolve_device(device: str) -> str:
+    """Return a torch device string that exists here; "auto" takes CUDA where there is one.
+
+    Raises:
+        DeviceError: The machine has no such device.
+    """
+    if device == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    kind, _, index = device.partition(":")
+    if kind not in {"cpu", "cuda"}:
+        raise DeviceError(
+            f"There is no device '{device}'. autotune runs on 'cpu', 'cuda' and 'cuda:N', or 'auto'."
+        )
+    if kind == "cpu":
+        return "cpu"
+    count = torch.cuda.device_count()
+    if count == 0:
+        message = (
+            f"Device '{device}' needs a CUDA GPU and a CUDA build of torch; "
+            f"this is torch {torch.__version__}. Use --device cpu."
+        )
+        raise DeviceError(message)
+    if (index and not index.isdigit()) or int(index or 0) >= count:
+        have = ", ".join(f"cuda:{i}" for i in range(count))
+        raise DeviceError(f"There is no device '{device}'. This machine has: {have}.")
+
+    return f"cuda:{int(index or 0)}"
+
+
+def resolve_size(workload: Workload, blueprint: Blueprint) -> Workload:
+    """Return the workload with its size filled in from the model's own.
+
+    Raises:
+        PlanError: The size is unknown, or no multiple of what the model can make.
+    """
+    own, scale = blueprint.number("default_size_px"), max(blueprint.number("vae_scale_factor", 8), 1)
+    width, height = workload.width_px or own, workload.height_px or own
+    if not width or not height:
+        raise PlanError(
+            f"'{workload.model}' does not say its picture size. Give one with --size, such as 1024x1024."
+        )
+    if width % scale or height % scale:
+        raise PlanError(
+            f"The size {width}x{height} does not suit '{workload.model}': use multiples of {scale} px."
+        )
+    return replace(workload, width_px=width, height_px=height)
+
+
+def read_target(device: str) -> Target:
+    """Return the facts of a device that exists."""
+    host = Target(
+        device=device,
+        name=_cpu_name(),
+        memory_bytes=_host_memory_bytes(),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        libraries=_libraries(),
+        backends=_backends(device),
+        has_compiler=shutil.which(os.environ.get("CXX", "g++")) is not None,
+    )
+    if device == "cpu":
+        return host
+    about = torch.cuda.get_device_properties(device)
+    return replace(
+        host,
+        name=about.name,
+        memory_bytes=about.total_memory,
+        compute_capability=(about.major, about.minor),
+        has_compiler="triton" in host.libraries,
+    )
+
+
+def read_blueprint(folder: Path, name: str) -> Blueprint:
+    """Return the facts of a model, from its configuration files.
+
+    Args:
+        folder: The model's folder.
+        name: What the user called it.
+
+    Raises:
+        ModelError: A part's configuration is missing or cannot be understood.
+    """
+    import diffusers
+
+    index: dict[str, Any] = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    class_name = str(index.get("_class_name", ""))
+    pipeline_class = getattr(diffusers, class_name, None)
+    if pipeline_class is None:
+        lacking = f"'{name}' is a '{class_name}', which diffusers {diffusers.__version__} does not have."
+        raise ModelError(f"{lacking} Update diffusers.")
+
+    modules = {part: _module(folder, part, entry, name) for part, entry in index.items() if _is_part(entry)}
+    built = {part: module for part, module in modules.items() if isinstance(module, torch.nn.Module)}
+    if not built:
+        raise ModelError(f"'{name}' has no part with weights. It is no pipeline that can be tuned.")
+    scheduler, prediction = _scheduler(folder)
+    facts = _facts(folder, class_name, built)
+    return Blueprint(
+        pipeline_class=class_name,
+        parts={part: _part(module) for part, module in built.items()},
+        abilities=frozenset(_abilities(pipeline_class, built, facts)),
+        scheduler=scheduler,
+        prediction=prediction,
+        facts=facts,
+    )
+
+
+def _is_part(entry: object) -> bool:
+    return isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str)  # noqa: PLR2004 - [library, class]
+
+
+def _module(folder: Path, part: str, entry: list[str], name: str) -> torch.nn.Module | None:
+    """Build a part without memory for its weights; None for tokenizers, schedulers and the like."""
+    library, class_name = entry
+    try:
+        if library == "diffusers":
+            return _diffusers_module(folder / part, class_name)
+        if library == "transformers":
+            return _transformers_module(folder / part, class_name)
+    except Exception as error:  # a config can be wrong in any way
+        raise ModelError(
+            f"Part '{part}' of '{name}' cannot be built from its configuration: {error}."
+        ) from error
+    return None
+
+
+def _diffusers_module(folder: Path, class_name: str) -> torch.nn.Module | None:
+    import diffusers
+
+    cls: Any = getattr(diffusers, class_name)
+    if not issubclass(cls, torch.nn.Module):
+        return None
+    config = cls.load_config(str(folder))
+    with torch.device("meta"):
+        module: torch.nn.Module = cls.from_config(config)
+    return module
+
+
+def _transformers_module(folder: Path, class_name: str) -> torch.nn.Module | None:
+    import transformers
+
+    cls: Any = getattr(transformers, class_name)
+    if not hasattr(cls, "config_class") or not hasattr(cls, "forward"):
+        return None
+    config = cls.config_class.from_pretrained(str(folder))
+    with torch.device("meta"):
+        module: torch.nn.Module = cls(config)
+    return module
+
+
+def _part(module: torch.nn.Module) -> Part:
+    total = sum(p.numel() for p in module.parameters())
+    stored = total + sum(b.numel() for b in module.buffers())
+    linear = sum(m.weight.numel() for m in module.modules() if isinstance(m, torch.nn.Linear))
+    conv = sum(m.weight.numel() for m in module.modules() if isinstance(m, torch.nn.Conv2d))
+    share = max(total, 1)
+    return Part(
+        class_name=type(module).__name__,
+        parameters=total,
+        bytes_fp32=4 * stored,
+        linear_share=round(linear / share, 4),
+        conv_share=round(conv / share, 4),
+    )
+
+
+def _scheduler(folder: Path) -> tuple[str, str]:
+    file = folder / "scheduler" / "scheduler_config.json"
+    config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    name = str(config.get("_class_name", ""))
+    return name, "flow" if name.startswith("FlowMatch") else str(config.get("prediction_type", "epsilon"))
+
+
+def _facts(folder: Path, class_name: str, modules: dict[str, torch.nn.Module]) -> dict[str, Json]:
+    facts: dict[str, Json] = {}
+    denoiser = next((name for name in ("unet", "transformer") if name in modules), None)
+    vae: Any = modules.get("vae")
+    scale = 8
+    if vae is not None and hasattr(vae.config, "block_out_channels"):
+        scale = int(2 ** (len(vae.config.block_out_channels) - 1))
+        facts["latent_channels"] = int(getattr(vae.config, "latent_channels", 4))
+        size = getattr(vae.config, "sample_size", 0)
+        facts["vae_sample_size"] = int(size[0] if isinstance(size, (list, tuple)) else size or 0)
+    facts["vae_scale_factor"] = scale
+    if denoiser:
+        facts["denoiser"] = denoiser
+        config: Any = modules[denoiser].config
+        size = getattr(config, "sample_size", None) or 0
+        facts["default_size_px"] = int(size[0] if isinstance(size, (list, tuple)) else size) * scale
+    if class_name.startswith("Flux"):
+        facts["default_size_px"] = 1024
+    return facts | _tiny_vae(folder, class_name)
+
+
+def _tiny_vae(folder: Path, class_name: str) -> dict[str, Json]:
+    if (folder / "vae_tiny" / "config.json").is_file():
+        return {"tiny_vae": str(folder / "vae_tiny")}
+    known = _TINY_VAES.get(class_name)
+    if known is None:
+        return {}
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = try_to_load_from_cache(known, "config.json")
+    return {"tiny_vae": str(Path(cached).parent)} if isinstance(cached, str) else {"tiny_vae_hint": known}
+
+
+def _abilities(pipeline_class: Any, modules: dict[str, torch.nn.Module], facts: dict[str, Json]) -> list[str]:
+    denoiser: Any = modules.get(str(facts.get("denoiser")))
+    vae: Any = modules.get("vae")
+    processors = list(getattr(denoiser, "attn_processors", {}).values())
+    arguments = inspect.signature(pipeline_class.__call__).parameters
+    seen = {
+        "attention_slicing": hasattr(denoiser, "set_attention_slice"),
+        "attention_dispatcher": any(hasattr(processor, "_attention_backend") for processor in processors),
+        "attn_processor_2_0": bool(processors)
+        and all(type(p).__name__ == "AttnProcessor2_0" for p in processors),
+        "fuse_qkv": hasattr(denoiser, "fuse_qkv_projections") and "Sana" not in type(denoiser).__name__,
+        "repeated_blocks": bool(getattr(denoiser, "_repeated_blocks", None)),
+        "vae_slicing": hasattr(vae, "enable_slicing"),
+        "vae_tiling": hasattr(vae, "enable_tiling"),
+        "tiny_vae": "tiny_vae" in facts,
+        "encode_prompt": hasattr(pipeline_class, "encode_prompt") and "prompt_embeds" in arguments,
+        "cfg": "guidance_scale" in arguments and hasattr(pipeline_class, "do_classifier_free_guidance"),
+        "step_callback": "callback_on_step_end" in arguments,
+        "model_offload": getattr(pipeline_class, "model_cpu_offload_seq", None) is not None,
+    }
+    return [name for name, is_seen in seen.items() if is_seen]
+
+
+def _libraries() -> dict[str, str]:
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _backends(device: str) -> frozenset[str]:
+    """Dtypes and attention kernels that really run on the device, tried on tiny tensors."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    half = torch.float32 if device == "cpu" else torch.bfloat16
+    query = torch.ones(1, 2, 16, 32, device=device, dtype=half)
+
+    def attend(kernel: SDPBackend) -> None:
+        with sdpa_kernel(kernel):
+            torch.nn.functional.scaled_dot_product_attention(query, query, query)
+
+    def compute(dtype: torch.dtype) -> None:
+        picture = torch.ones(1, 4, 8, 8, device=device, dtype=dtype)
+        torch.nn.functional.conv2d(picture, torch.ones(4, 4, 3, 3, device=device, dtype=dtype)).flatten(
+            1
+        ).softmax(1)
+
+    trials: dict[str, Callable[[], None]] = {
+        "math": lambda: attend(SDPBackend.MATH),
+        "flash": lambda: attend(SDPBackend.FLASH_ATTENTION),
+        "efficient": lambda: attend(SDPBackend.EFFICIENT_ATTENTION),
+        "cudnn": lambda: attend(SDPBackend.CUDNN_ATTENTION),
+        "bf16": lambda: compute(torch.bfloat16),
+        "fp16": lambda: compute(torch.float16),
+    }
+    return frozenset(name for name, trial in trials.items() if _runs(trial))
+
+
+def _runs(trial: Callable[[], None]) -> bool:
+    import warnings
+
+    try:
+        with warnings.catch_warnings(), torch.inference_mode():
+            warnings.simplefilter("ignore")
+            trial()
+    except (RuntimeError, NotImplementedError):
+        return False
+    return True
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return "CPU"
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "CPU")
+
+
+def _host_memory_bytes() -> int:
+    import psutil
+
+    total = int(psutil.virtual_memory().total)
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+    except OSError:
+        return total
+    return min(total, int(limit)) if limit.isdigit() else total

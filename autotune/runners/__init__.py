@@ -1,0 +1,1 @@
+"""Places where a trial can run, one file each."""
