@@ -12,12 +12,10 @@ def domain(situation: Situation) -> Choice:
 
 def turn(setup: Setup, value: str) -> None:
     """Encode the workload's prompts, let `encode_prompt` look them up from now on, and drop the encoders."""
+    import contextlib
     import inspect
 
     import torch
-
-    class EncodedError(Exception):
-        """The pipeline has got as far as it needs to."""
 
     pipeline, workload = setup.pipeline, setup.workload
     encode, signature = pipeline.encode_prompt, inspect.signature(pipeline.encode_prompt)
@@ -31,53 +29,47 @@ def turn(setup: Setup, value: str) -> None:
     rows: dict[str, list[torch.Tensor]] = {}
     asked: dict[str, object] = {}
 
-    def fixed(arguments: dict[str, object]) -> dict[str, object]:
-        plain = {name: arguments[name] for name in arguments if isinstance(arguments[name], (str, list, int))}
+    def manner(given: dict[str, object]) -> dict[str, object]:
+        plain = {name: given[name] for name in given if isinstance(given[name], (str, list, int))}
         return {name: plain[name] for name in plain if name not in free and plain[name] != ""}
 
     def record(*args: object, **kwargs: object) -> None:
         given = signature.bind(*args, **kwargs)
-        asked.update(fixed(given.arguments))
+        asked.update(manner(given.arguments))
         if "device" in signature.parameters:
             given.arguments["device"] = torch.device(setup.device)
         rows[given.arguments["prompt"][0]] = list(encode(*given.args, **given.kwargs))
-        raise EncodedError
+        raise InterruptedError
 
     def look_up(*args: object, **kwargs: object) -> tuple[object, ...]:
         given = signature.bind(*args, **kwargs).arguments
         prompts = [given["prompt"]] if isinstance(given.get("prompt"), str) else given.get("prompt") or [None]
-        if not set(prompts) <= set(rows) or fixed(given) != asked:
+        if not set(prompts) <= set(rows) or manner(given) != asked:
             raise ValueError(
-                f"This pipeline knows {len(rows)} prompts, encoded when it was made with {asked or 'defaults'}. "
-                f"{prompts} with {fixed(given) or 'defaults'} is not among them: "
-                "add it to the workload's prompts, or set prompt_embeds = live."
+                f"{prompts}, encoded with {manner(given)}, was not encoded when this pipeline was made: "
+                f"it knows {len(rows)} prompts, encoded with {asked}. Set prompt_embeds = live for others."
             )
         setup.notes["prompt_embeds_looked_up"] = setup.notes.get("prompt_embeds_looked_up", 0) + len(prompts)
         copies = given.get("num_images_per_prompt", given.get("num_videos_per_prompt", 1)) or 1
-        columns = zip(*(rows[prompt] for prompt in prompts), strict=True)
         # One row for each picture; what has another first dimension (Flux' text ids) is the same for all.
         return tuple(
             torch.cat([part[:1] for part in column]).repeat_interleave(copies, dim=0)
             if torch.is_tensor(column[0]) and len(column[0]) == workload.batch
             else column[0]
-            for column in columns
+            for column in zip(*(rows[prompt] for prompt in prompts), strict=True)
         )
 
     for name, part in pipeline.components.items():
         if name.startswith("text_encoder") and part is not None:
             part.to(setup.device)
-    call = {"height": workload.height_px, "width": workload.width_px, "num_inference_steps": workload.steps}
-    call = {**call, "guidance_scale": workload.guidance, **setup.call}
-    accepted = inspect.signature(pipeline.__call__).parameters
+    sizes = {"height": workload.height_px, "width": workload.width_px, "num_inference_steps": workload.steps}
+    call = {**sizes, "guidance_scale": workload.guidance, **setup.call}
+    accepted = set(call) & set(inspect.signature(pipeline.__call__).parameters)
     # The pipeline itself asks for each encoding, so that it is asked for exactly as in a later call.
     pipeline.encode_prompt = record
     for prompt in workload.prompts:
-        try:
-            pipeline(
-                prompt=[prompt] * workload.batch, **{name: call[name] for name in call if name in accepted}
-            )
-        except EncodedError:
-            continue
+        with contextlib.suppress(InterruptedError):
+            pipeline(prompt=[prompt] * workload.batch, **{name: call[name] for name in accepted})
     pipeline.encode_prompt = look_up
     dropped = [name for name in pipeline.components if name.startswith(("text_encoder", "tokenizer"))]
     pipeline.register_modules(**dict.fromkeys(dropped))
