@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
 from autotune.errors import StoreError
 
@@ -34,10 +34,10 @@ def meaning(address: str, reason: str) -> str:
         address: The database, as the user knows it.
         reason: What the driver said.
 
-    >>> meaning("autotune.db", "database is locked")
-    "The database 'autotune.db' is locked by another program. Wait until it is done, or end it, and try again."
-    >>> meaning("autotune.db", "no such column: x")
-    "The database 'autotune.db' could not be read or written: no such column: x."
+    >>> meaning("a.db", "database is locked")
+    "The database 'a.db' is locked by another program. Wait until it is done, or end it, and try again."
+    >>> meaning("a.db", "no such column: x")
+    "The database 'a.db' could not be read or written: no such column: x."
     """
     said = reason.lower()
     for sign, sentence in _MEANINGS:
@@ -48,23 +48,23 @@ def meaning(address: str, reason: str) -> str:
 
 @contextmanager
 def store_errors(address: str) -> Iterator[None]:
-    """Turn the errors of SQLAlchemy and of Optuna's storage into a `StoreError` with a message for the user.
+    """Turn what a driver reports, directly or through Optuna, into a `StoreError` with a message for the user.
 
     Raises:
         StoreError: The database cannot be read or written.
     """
     try:
         yield
-    except SQLAlchemyError as error:
+    except DBAPIError as error:
         raise StoreError(meaning(address, _reason(error))) from error
     except Exception as error:
         # Optuna hides the driver's error behind its own StorageInternalError; knowing it by its cause spares
         # importing Optuna where a study is only read.
-        if isinstance(error.__cause__, SQLAlchemyError):
+        if isinstance(error.__cause__, DBAPIError):
             raise StoreError(meaning(address, _reason(error.__cause__))) from error
         raise
 
 
-def _reason(error: SQLAlchemyError) -> str:
+def _reason(error: DBAPIError) -> str:
     """The driver's own words, without the SQL that SQLAlchemy adds."""
-    return str(getattr(error, "orig", None) or error).split("\n", 1)[0]
+    return str(error.orig).split("\n", 1)[0]

@@ -24,7 +24,11 @@ def upgrade() -> None:
         "autotune_trial",
         sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column(
-            "study_id", sa.ForeignKey("autotune_study.id", ondelete="CASCADE"), nullable=False, index=True
+            "study_id",
+            sa.Integer(),
+            sa.ForeignKey("autotune_study.id", ondelete="CASCADE"),
+            nullable=False,
+            index=True,
         ),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("digest", sa.String(12), nullable=False, index=True),

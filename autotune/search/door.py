@@ -1,0 +1,100 @@
+"""Door: the Python API, which builds a plan as the command line does and runs it on this machine."""
+
+from collections.abc import Sequence
+
+from autotune.budget import Budget
+from autotune.plan import Plan
+from autotune.search.events import Listener, Stop, ignore
+from autotune.search.study import Study, read_study
+from autotune.search.tune import run_study
+from autotune.store.engine import DEFAULT_URL, open_database
+from autotune.units import parse_bytes, parse_duration, parse_size
+from autotune.workload import Workload
+
+DEFAULT_TRIALS = 40
+
+
+def tune(  # noqa: PLR0913 - what a user may say about a study, all by name and optional
+    model: str | Plan,
+    *,
+    vram: str | int | None = None,
+    trials: int | None = None,
+    time: str | float | None = None,
+    min_similarity: float | None = 0.9,
+    prompts: Sequence[str] | None = None,
+    size: str | int | None = None,
+    steps: int | None = None,
+    batch: int | None = None,
+    device: str = "auto",
+    study: str | None = None,
+    storage: str = DEFAULT_URL,
+    seed: int = 0,
+    allow_approximate: bool = False,
+    listen: Listener = ignore,
+    stop: Stop | None = None,
+) -> Study:
+    """Search the fastest, smallest and truest recipes of a model on this machine.
+
+    The same call again goes on with the same study until its budget is spent.
+
+    Args:
+        model: "demo", a local diffusers folder or a hub id; or a whole plan, which then says everything but `storage`.
+        vram: Memory that a recipe may use, such as "8 GiB" or a number of bytes; None for no limit.
+        trials: How many trials to run in all; 40 where neither this nor `time` is given.
+        time: How long trials may run in all, such as "20 min" or a number of seconds.
+        min_similarity: Smallest likeness to the untuned pictures, 0 to 1; None for no limit.
+        prompts: What to draw.
+        size: Such as "1024x768" in pixels; None for the model's own.
+        steps: Denoising steps of the untuned baseline.
+        batch: Pictures made by one call.
+        device: Torch device; "auto" takes CUDA where there is one.
+        study: The study's name; the model's last path component where it is None.
+        storage: URL of the database.
+        seed: Of the search.
+        allow_approximate: Whether to search knobs that change what is computed, such as fewer steps.
+        listen: Is told what happens, as it happens.
+        stop: Set its `requested` to stop after the running trial.
+
+    Returns:
+        The study; `study.best()` is the answer.
+
+    Raises:
+        AutotuneError: Something is wrong with what was asked for; the message says what.
+    """
+    from autotune.runners.local import LocalRunner
+
+    if isinstance(model, Plan):
+        plan = model
+    else:
+        given = {"steps": steps, "batch": batch, "prompts": tuple(prompts) if prompts is not None else None}
+        width_px, height_px = (0, 0) if size is None else parse_size(str(size))
+        fields = {name: value for name, value in given.items() if value is not None}
+        plan = Plan(
+            study=study or model.rstrip("/").rpartition("/")[2],
+            workload=Workload(model=model, width_px=width_px, height_px=height_px, **fields),  # type: ignore[arg-type]
+            device=device,
+            memory_limit_bytes=None if vram is None else parse_bytes(str(vram)),
+            min_similarity=min_similarity,
+            budget=_budget(trials, time),
+            seed=seed,
+            allow_approximate=allow_approximate,
+        )
+    with LocalRunner() as runner:
+        situation = runner.probe(plan.workload, plan.device)
+        return run_study(plan, url=storage, runner=runner, situation=situation, listen=listen, stop=stop)
+
+
+def open_study(name: str, *, storage: str = DEFAULT_URL) -> Study:
+    """Return a study as it is now; one that is being tuned can be read too.
+
+    Raises:
+        StoreError: There is no such database, or it cannot be read.
+        UnknownName: It has no study of this name.
+    """
+    with open_database(storage, must_exist=True) as database:
+        return read_study(database, name)
+
+
+def _budget(trials: int | None, time: str | float | None) -> Budget:
+    seconds = None if time is None else parse_duration(str(time))
+    return Budget(trials=DEFAULT_TRIALS if trials is None and seconds is None else trials, seconds=seconds)

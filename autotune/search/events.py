@@ -1,0 +1,75 @@
+"""Events: what a running study tells its listener, and the one thing that it can be told."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from autotune.recipe import Recipe
+from autotune.search.study import Study
+from autotune.store.records import TrialRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyOpened:
+    """A study was begun or resumed.
+
+    Attributes:
+        study: As it was found.
+        resumed: Whether it existed.
+        combinations: How many combinations of settings there are, before conflicts are looked at.
+    """
+
+    study: Study
+    resumed: bool
+    combinations: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceStarted:
+    """The untuned pictures are being made, to which all others are compared."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialStarted:
+    """A trial is about to run; `preset` is "" for one that the search proposed."""
+
+    number: int
+    recipe: Recipe
+    preset: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialFinished:
+    """A trial ended, one way or the other; `study` has it already."""
+
+    record: TrialRecord
+    study: Study
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyStopped:
+    """No further trial is run; `reason` is part of a sentence."""
+
+    reason: str
+    study: Study
+
+
+Event: TypeAlias = StudyOpened | ReferenceStarted | TrialStarted | TrialFinished | StudyStopped
+Listener: TypeAlias = Callable[[Event], None]
+
+
+@dataclass
+class Stop:
+    """A wish to stop, as set by a handler of Ctrl-C.
+
+    Attributes:
+        requested: The running trial is finished, then the study stops. Whoever wants to end the trial itself
+            cancels it at its runner, which then answers with a cancelled failure.
+    """
+
+    requested: bool = False
+
+
+def ignore(event: Event) -> None:
+    """Listen to nothing."""
+    del event

@@ -1,0 +1,112 @@
+"""Tell: what Optuna and its dashboard learn of a trial that our own tables hold already."""
+
+from typing import Any
+
+from optuna import Study as OptunaStudy
+from optuna.study import StudyDirection
+from optuna.trial import Trial, TrialState
+from optuna_dashboard import save_note, save_plotly_graph_object
+
+from autotune.measurement import Failure, FailureKind, Measurement
+from autotune.objective import violations
+from autotune.plan import Plan
+from autotune.search.figure import front_figure
+from autotune.search.notes import study_note, trial_note
+from autotune.search.study import Study, is_wanted
+from autotune.store.folders import Folders
+from autotune.store.images import keep_pictures
+from autotune.store.records import TrialRecord
+
+GIB = 2**30
+METRICS = {"latency_s": "latency_s", "memory_bytes": "memory_gib", "similarity": "similarity"}
+_FAILED, _UNWANTED = "failed", "outside the plan's knobs"
+
+
+def tell(optuna_study: OptunaStudy, trial: TrialRecord, *, study: Study, folders: Folders) -> None:
+    """Tell Optuna a trial's outcome, with figures and pictures for the dashboard.
+
+    May be called again after it was interrupted anywhere: what was told once is not told twice.
+
+    Args:
+        optuna_study: Holds the trial as running, or as told already.
+        trial: As it is in our own tables.
+        study: It belongs to, this trial included.
+        folders: Of the database.
+    """
+    storage = optuna_study._storage
+    trial_id = storage.get_trial_id_from_study_id_trial_number(optuna_study._study_id, trial.number)
+    if trial.outcome is None or storage.get_trial(trial_id).state.is_finished():
+        return
+    handle = Trial(optuna_study, trial_id)
+    for name, value in _attributes(trial).items():
+        handle.set_user_attr(name, value)
+    _set_constraints(handle, trial, study.plan)
+    save_note(handle, trial_note(trial, study, picture_url=_picture_url(handle, trial, folders)))
+    if isinstance(trial.outcome, Measurement):
+        optuna_study.tell(trial.number, told_values(trial.outcome, study.plan))
+        return
+    is_evidence = trial.outcome.kind != FailureKind.CANCELLED
+    # Samplers learn from pruned trials and pass over failed ones; no value is made up for either.
+    optuna_study.tell(trial.number, state=TrialState.PRUNED if is_evidence else TrialState.FAIL)
+
+
+def told_values(measurement: Measurement, plan: Plan) -> list[float]:
+    """Return the plan's objectives in Optuna's units: memory in GiB, all else as it is."""
+    values = {objective.name: objective.value(measurement) for objective in plan.measured_objectives()}
+    return [value / GIB if name == "memory_bytes" else value for name, value in values.items()]
+
+
+def directions(plan: Plan) -> list[StudyDirection]:
+    """Return Optuna's direction of each objective."""
+    up, down = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
+    return [up if objective.higher_is_better else down for objective in plan.measured_objectives()]
+
+
+def publish(optuna_study: OptunaStudy, study: Study, *, with_figure: bool = False) -> None:
+    """Show the answer so far on the dashboard: a note and, where asked for, the Pareto front."""
+    save_note(optuna_study, study_note(study))
+    if with_figure and study.measured():
+        save_plotly_graph_object(optuna_study, front_figure(study), graph_object_id="pareto-front")
+
+
+def _attributes(trial: TrialRecord) -> dict[str, Any]:
+    """Few and flat: each is a transaction, and a column of the dashboard's table."""
+    attributes: dict[str, Any] = {"recipe": trial.describe(), "digest": trial.digest, "preset": trial.preset}
+    if isinstance(trial.outcome, Failure):
+        return attributes | {"outcome": trial.outcome.kind.value, "message": trial.outcome.message}
+    return attributes | {"outcome": "measured", "seconds": _seconds(trial)}
+
+
+def _seconds(trial: TrialRecord) -> dict[str, float]:
+    if trial.measurement is None:
+        return {}
+    seconds = {"trial": trial.seconds, "cold": trial.measurement.cold_s, "call": trial.measurement.latency_s}
+    parts = trial.measurement.parts
+    if parts is not None:
+        seconds |= {"text": parts.text_s, "steps": sum(parts.steps_s), "decode": parts.decode_s}
+    return {name: round(value, 6) for name, value in seconds.items()}
+
+
+def _set_constraints(handle: Trial, trial: TrialRecord, plan: Plan) -> None:
+    """Above zero is unfit. Every measured trial has the same constraints, as samplers expect."""
+    if trial.measurement is None:
+        values = {_FAILED: 1.0}
+    else:
+        values = {**violations(plan.limits(), trial.measurement), _FAILED: 0.0}
+        if plan.knobs:
+            values[_UNWANTED] = 0.0 if is_wanted(trial, plan) else 1.0
+    known = handle.constraints
+    for name, value in values.items():
+        if name not in known:
+            handle.set_constraint(name, value)
+    # optuna-dashboard 0.21 reads only this list, which Optuna wrote before 5.0.
+    handle.storage.set_trial_system_attr(handle._trial_id, "constraints", list(values.values()))
+
+
+def _picture_url(handle: Trial, trial: TrialRecord, folders: Folders) -> str:
+    if trial.measurement is None:
+        return ""
+    names = trial.measurement.pictures
+    kept = keep_pictures(folders, handle, [trial.folder / name for name in names])
+    first = next((kept[name.rpartition("/")[2]] for name in names if name.rpartition("/")[2] in kept), None)
+    return f"/artifacts/{handle.study._study_id}/{handle._trial_id}/{first}" if first is not None else ""
