@@ -44,8 +44,8 @@ def turn(setup: Setup, value: float) -> None:
 def applied(setup: Setup, value: float) -> str | None:
     """Look at how many rows the denoiser was given, step by step."""
     if value == 0:
-        rows, batch = _rows_of_first_step(setup), setup.workload.batch
-        return None if rows == batch else f"The denoiser is given {rows} rows for {batch} pictures."
+        guides = getattr(setup.pipeline, "do_classifier_free_guidance", True)
+        return "The last picture was drawn with classifier-free guidance." if guides else None
     rows = setup.notes.get("guidance_cutoff_rows", [])
     if not rows:
         return "Guidance was never dropped: no step was reported."
@@ -54,36 +54,6 @@ def applied(setup: Setup, value: float) -> str | None:
         return f"All of the {len(rows)} steps were guided: {rows}."
     wanted = min(max(round(len(rows) * value), 1), len(rows) - 1)
     return None if guided == wanted else f"{guided} of {len(rows)} steps were guided, not {wanted}."
-
-
-def _rows_of_first_step(setup: Setup) -> int:
-    """Return how many rows the denoiser is given: as the pipeline says, or as its first step shows."""
-    pipeline, batch = setup.pipeline, setup.workload.batch
-    guides = getattr(pipeline, "do_classifier_free_guidance", None)
-    if guides is not None:
-        return 2 * batch if guides else batch
-    seen: list[int] = []
-
-    class EnoughSeenError(Exception):
-        """The first step was reached."""
-
-    def look(sample: object, timestep: object) -> None:
-        seen.append(len(sample))  # type: ignore[arg-type]
-        raise EnoughSeenError
-
-    workload = setup.workload
-    call = {"num_inference_steps": workload.steps, "guidance_scale": workload.guidance, **setup.call}
-    pipeline.scheduler.scale_model_input = look
-    try:
-        pipeline(
-            prompt=[workload.prompts[0]] * batch, height=workload.height_px, width=workload.width_px, **call
-        )
-    except EnoughSeenError:
-        pass
-    finally:
-        del pipeline.scheduler.scale_model_input
-        pipeline.maybe_free_model_hooks()
-    return seen[0] if seen else 0
 
 
 KNOB = Knob(

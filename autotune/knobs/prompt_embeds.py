@@ -36,8 +36,7 @@ def turn(setup: Setup, value: str) -> None:
     def record(*args: object, **kwargs: object) -> None:
         given = signature.bind(*args, **kwargs)
         asked.update(manner(given.arguments))
-        if "device" in signature.parameters:
-            given.arguments["device"] = torch.device(setup.device)
+        given.arguments["device"] = torch.device(setup.device)
         rows[given.arguments["prompt"][0]] = list(encode(*given.args, **given.kwargs))
         raise InterruptedError
 
@@ -59,11 +58,11 @@ def turn(setup: Setup, value: str) -> None:
             for column in zip(*(rows[prompt] for prompt in prompts), strict=True)
         )
 
-    for name, part in pipeline.components.items():
-        if name.startswith("text_encoder") and part is not None:
-            part.to(setup.device)
-    sizes = {"height": workload.height_px, "width": workload.width_px, "num_inference_steps": workload.steps}
-    call = {**sizes, "guidance_scale": workload.guidance, **setup.call}
+    text = [name for name in pipeline.components if name.startswith(("text_encoder", "tokenizer"))]
+    for name in [name for name in text if hasattr(getattr(pipeline, name), "forward")]:
+        getattr(pipeline, name).to(setup.device)
+    size = {"height": workload.height_px, "width": workload.width_px}
+    call = {**size, "guidance_scale": workload.guidance, **setup.call}
     accepted = set(call) & set(inspect.signature(pipeline.__call__).parameters)
     # The pipeline itself asks for each encoding, so that it is asked for exactly as in a later call.
     pipeline.encode_prompt = record
@@ -71,8 +70,7 @@ def turn(setup: Setup, value: str) -> None:
         with contextlib.suppress(InterruptedError):
             pipeline(prompt=[prompt] * workload.batch, **{name: call[name] for name in accepted})
     pipeline.encode_prompt = look_up
-    dropped = [name for name in pipeline.components if name.startswith(("text_encoder", "tokenizer"))]
-    pipeline.register_modules(**dict.fromkeys(dropped))
+    pipeline.register_modules(**dict.fromkeys(text))
 
 
 def applied(setup: Setup, value: str) -> str | None:
