@@ -1,0 +1,82 @@
+# The contributor's day: `make setup`, then `check`, `test`, `demo`. Needs only Python 3.11, git and make.
+
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+
+# pip compiles every module of every package, most of which are never imported; Python compiles those that are.
+# -qq keeps errors and leaves out pip's remarks.
+PIP_FLAGS := -qq --progress-bar off --no-compile --disable-pip-version-check
+INSTALL   := $(BIN)/python -m pip install $(PIP_FLAGS) -c constraints.txt
+
+# The torch that constraints.txt pins: the rest of the set is what pip finds to go with it.
+TORCH_VERSION := 2.13.0
+
+DEMO_STUDY   := demo-study
+DEMO_COMMAND := $(BIN)/autotune tune demo --out $(DEMO_STUDY)
+GPU_STUDY    := studies/gpu
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast check bench docs golden gpu-check constraints clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# Two stamps: the demo needs no developer's tools, and installing those brings the demo's packages along.
+$(VENV)/.runtime: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) -e '.[dev]'
+	@touch $(VENV)/.runtime $@
+
+setup: $(VENV)/.dev ## Install autotune and the developer's tools into .venv
+
+demo: $(VENV)/.runtime ## Tune the small pipeline that ships with the package
+	$(DEMO_COMMAND)
+
+test: setup ## Every test that needs no GPU
+	$(PYTEST) -m "not gpu"
+
+test-fast: setup ## The tests that take less than a minute together
+	$(PYTEST) -m "not gpu and not slow and not browser and not postgres and not ray"
+
+check: setup ## Format, lint, types, floors and shape: half a minute
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy --strict autotune tests
+	$(PYTEST) -q tests/test_floors.py tests/test_shape.py
+
+bench: setup ## Replay the recorded studies: regret of each sampler by number of trials
+	$(BIN)/python -m autotune bench
+
+docs: setup ## Write the reference again from the code
+	$(BIN)/python docs/generate.py
+
+golden: setup ## Write the golden files again; review the diff
+	$(PYTEST) -m "golden and not gpu" --rewrite-golden -p no:randomly
+
+gpu-check: setup ## On a machine with CUDA: the tests marked gpu and the demo study; results under studies/gpu
+	mkdir -p $(GPU_STUDY)
+	AUTOTUNE_REQUIRE=gpu $(PYTEST) -m gpu --junitxml=$(GPU_STUDY)/tests.xml
+	$(BIN)/autotune tune demo --device cuda --out $(GPU_STUDY)/demo
+
+constraints: ## Pin again what a clean install brings today
+	rm -rf build/constraints
+	$(PYTHON) -m venv build/constraints
+	build/constraints/bin/python -m pip install $(PIP_FLAGS) torch==$(TORCH_VERSION) -e '.[dev,ray]'
+	{ sed -n '/^#/p' constraints.txt; \
+	  build/constraints/bin/python -m pip freeze --exclude-editable \
+	  | sed -E 's/\+[a-z0-9.]+$$//' | grep -Ev '^(nvidia-c|nvidia-n[cv]|cuda-|triton)' | LC_ALL=C sort -f; \
+	} > build/constraints.txt
+	mv build/constraints.txt constraints.txt
+	rm -rf build/constraints
+
+clean: ## Remove what was made, the environment included
+	rm -rf $(VENV) build dist *.egg-info $(DEMO_STUDY) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
