@@ -1,4 +1,4 @@
-"""Find the fastest settings of a diffusers pipeline for this machine, within the memory and likeness you ask.
+"""Find the fastest settings of a diffusers pipeline for this machine, within the memory and likeness you set.
 
     >>> import autotune
     >>> plan = autotune.Plan(study="first", workload=autotune.Workload(model="demo"))

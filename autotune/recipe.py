@@ -110,7 +110,10 @@ class Recipe:
         """
         import yaml
 
-        text: str = yaml.safe_dump(self.to_json(), sort_keys=False, allow_unicode=True)
+        data = self.to_json()
+        # PyYAML writes U+0085 as it is and reads it back as a line end, unless all but ASCII is escaped.
+        is_readable = canonical(data).isprintable()
+        text: str = yaml.safe_dump(data, sort_keys=False, allow_unicode=is_readable)
         return text
 
     def without_measurement(self) -> Self:

@@ -157,7 +157,7 @@ def _spread_term(count: int) -> int:
 
 
 def _exact_p_value(count: int, score: int) -> float:
-    """Share of the orders of `count` distinct samples with a Kendall score of `score` (> 0) or more in size."""
+    """Share of the orders of `count` distinct samples that rise, or fall, by `score` (> 0) pairs or more."""
     inversions = [1]  # inversions[k]: how many orders of the first samples have k pairs the wrong way round
     for size in range(2, count + 1):
         sums = [0]

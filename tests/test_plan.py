@@ -1,0 +1,284 @@
+"""Plan: its file, its JSON, and the plans that are refused."""
+
+import json
+import tomllib
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from autotune.budget import Budget
+from autotune.errors import PlanError
+from autotune.job import Protocol
+from autotune.objective import LATENCY, MEMORY, OBJECTIVES, SIMILARITY, Limit
+from autotune.plan import Plan, describe_limits, format_plan, parse_plan
+from autotune.workload import Workload
+
+LAW = settings(max_examples=100, deadline=None)
+TRICKY = st.sampled_from(
+    ['"', "'''", "\\", "\n", "\r\n", "\x7f", "\x00", "\x1b[0m", "\u2028", "\ufeff", "😀", "none", "#"]
+)
+TEXTS = TRICKY | st.text(max_size=20)
+SAID = TEXTS.filter(str.strip)
+VALUES = st.one_of(st.booleans(), st.integers(), st.floats(allow_nan=False), TEXTS)
+WORKLOADS = st.builds(
+    Workload,
+    model=SAID,
+    revision=TEXTS,
+    prompts=st.lists(SAID, min_size=1, max_size=3).map(tuple),
+    seeds=st.lists(st.integers(), min_size=1, max_size=3).map(tuple),
+    guidance=st.floats(0, 1e300),
+    trust_remote_code=st.booleans(),
+)
+PLANS = st.builds(
+    Plan,
+    study=SAID,
+    workload=WORKLOADS,
+    device=SAID,
+    objectives=st.lists(st.sampled_from(list(OBJECTIVES)), min_size=1, unique=True).map(tuple),
+    memory_limit_bytes=st.none() | st.integers(1, 2**60),
+    min_similarity=st.none() | st.floats(0, 1),
+    budget=st.builds(Budget, st.none() | st.integers(1, 10**6), st.none() | st.floats(1e-3, 1e9)),
+    trial_time_s=st.floats(1e-3, 1e9),
+    seed=st.integers(0, 2**32 - 1),
+    allow_approximate=st.booleans(),
+    knobs=st.dictionaries(TEXTS, st.lists(VALUES, max_size=3).map(tuple), max_size=3),
+    protocol=st.builds(
+        Protocol, calls_max=st.integers(5, 50), interval=st.floats(0, 1), timing_s=st.floats(0, 1e20)
+    ),
+    threads=st.integers(0, 64),
+)
+SAMPLE = Plan(
+    study="sdxl on a small card",
+    workload=Workload(
+        model="stabilityai/stable-diffusion-xl-base-1.0",
+        revision="fp16",
+        prompts=('a cat that says "hello"', "eine Straße bei Nacht"),
+        seeds=(0, 7),
+        width_px=1024,
+        height_px=1024,
+    ),
+    device="cuda:0",
+    memory_limit_bytes=8 * 2**30,
+    min_similarity=None,
+    budget=Budget(trials=40, seconds=7200.0),
+    allow_approximate=True,
+    knobs={"dtype": ("bfloat16", "float16"), "vae_tiling": (True,), "guidance_cutoff": (1.0, 0.5)},
+)
+
+
+@LAW
+@given(PLANS)
+@example(SAMPLE)
+def test_a_plan_survives_its_toml_file(plan: Plan) -> None:
+    """Whatever is in its texts, and with every value of the same kind as before."""
+    again = parse_plan(format_plan(plan))
+
+    assert plan == again
+    assert json.dumps(plan.to_json()) == json.dumps(again.to_json())
+
+
+@LAW
+@given(PLANS)
+def test_a_plan_survives_json(plan: Plan) -> None:
+    """It is stored with its study."""
+    again = Plan.from_json(json.loads(json.dumps(plan.to_json())))
+
+    assert plan == again
+
+
+def test_a_plan_file_is_written_as_ever(golden: Callable[[str, str], None]) -> None:
+    """A reviewer sees what changes for files that people keep."""
+    golden("plan.toml", format_plan(SAMPLE))
+
+
+def test_the_shortest_plan_names_a_model_and_takes_every_default() -> None:
+    """The study is called after the model's last name."""
+    plan = parse_plan('[workload]\nmodel = "hf-internal-testing/tiny-sd/"')
+
+    assert Plan(study="tiny-sd", workload=Workload(model="hf-internal-testing/tiny-sd/")) == plan
+
+
+def test_limits_and_budget_are_read_with_their_units() -> None:
+    """As on the command line."""
+    plan = parse_plan(
+        '[workload]\nmodel = "demo"\n[limits]\nmemory = "8 GiB"\nsimilarity = 0.95\ntrial_time = "10 min"\n'
+        '[budget]\ntrials = 40\ntime = "2 h"\n[knobs]\ndtype = "bfloat16"\n'
+    )
+
+    assert (8 * 2**30, 0.95, 600.0) == (plan.memory_limit_bytes, plan.min_similarity, plan.trial_time_s)
+    assert Budget(trials=40, seconds=7200.0) == plan.budget
+    assert {"dtype": ("bfloat16",)} == plan.knobs
+
+
+def test_limits_of_none_are_no_limits() -> None:
+    """Written out, so that nobody takes the default for an oversight."""
+    plan = parse_plan('[workload]\nmodel = "demo"\n[limits]\nmemory = "none"\nsimilarity = "none"\n')
+
+    assert () == plan.limits()
+    assert describe_limits(plan) == "none"
+
+
+def test_limits_and_objectives_are_found_by_name() -> None:
+    """In the plan's order."""
+    plan = Plan(
+        study="s",
+        workload=Workload(model="demo"),
+        objectives=("memory_bytes", "latency_s"),
+        memory_limit_bytes=2**33,
+    )
+
+    assert (MEMORY, LATENCY) == plan.measured_objectives()
+    assert (Limit(objective=MEMORY, bound=2.0**33), Limit(objective=SIMILARITY, bound=0.9)) == plan.limits()
+    assert describe_limits(plan) == "memory <= 8 GiB, similarity >= 0.9000"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("objectives", ("latency",), "There is no objective 'latency'. Did you mean 'latency_s'?"),
+        (
+            "objectives",
+            ("speed_of_light",),
+            "There is no objective 'speed_of_light'. Known: latency_s, memory_bytes, similarity.",
+        ),
+        (
+            "objectives",
+            (),
+            "The plan has no objectives. Name at least one of: latency_s, memory_bytes, similarity.",
+        ),
+        (
+            "objectives",
+            ("latency_s",) * 2,
+            "The plan names an objective twice: latency_s, latency_s. Name each once.",
+        ),
+        ("objectives", "latency_s", "'objectives' is 'latency_s'. It must be a list of texts."),
+        ("min_similarity", 1.5, "The similarity floor is 1.5. It must lie between 0 and 1."),
+        ("min_similarity", "high", "'min_similarity' is 'high'. It must be a number."),
+        ("memory_limit_bytes", 0, "The memory limit is 0 bytes. It must be above 0."),
+        ("trial_time_s", -1.0, "A trial's time limit is -1.0 seconds. It must be above 0."),
+        ("seed", -1, "The seed is -1. It must lie between 0 and 4294967295."),
+        ("seed", "0", "'seed' is '0'. It must be a whole number."),
+        ("threads", -1, "'threads' is -1. It must be 1 or more, or 0 for torch's own choice."),
+        ("study", " ", "The study's name is empty. Give it one with --study."),
+        ("device", "", "The device is empty. Write 'auto', 'cpu' or 'cuda'."),
+        ("allow_approximate", "no", "'allow_approximate' is 'no'. It must be true or false."),
+    ],
+)
+def test_a_plan_that_cannot_be_run_is_refused(field: str, value: object, said: str) -> None:
+    """The message names the value and what to write."""
+    with pytest.raises(PlanError) as refusal:
+        replace(SAMPLE, **{field: value})  # type: ignore[arg-type]
+
+    assert said == str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("sed = 1", "There is no key 'sed'. Did you mean 'seed'?"),
+        ("[limits]\nmemry = 1", "There is no key in [limits] 'memry'. Did you mean 'memory'?"),
+        ("[budget]\ntrails = 1", "There is no key in [budget] 'trails'. Did you mean 'trials'?"),
+        ("[protocol]\ncalls = 1", "There is no key in [protocol] 'calls'. Did you mean 'calls_min'?"),
+        ("[workload.x]\na = 1", "The workload cannot run: There is no key in [workload] 'x'."),
+        ("limits = 8", "'limits' is 8. It must be a section: write [limits]."),
+        ("[[budget]]\ntrials = 1", "'budget' is [{'trials': 1}]. It must be a section: write [budget]."),
+        ("[limits]\nmemory = '8 X'", "'8 X' is no amount of memory."),
+        ("[limits]\nmemory = 0", "'0' is no amount of memory."),
+        ("[limits]\ntrial_time = 'soon'", "'soon' is no duration."),
+        (
+            "[limits]\nsimilarity = 'high'",
+            "'similarity' is 'high'. It must be a number from 0 to 1, or \"none\".",
+        ),
+        (
+            "[limits]\nsimilarity = true",
+            "'similarity' is True. It must be a number from 0 to 1, or \"none\".",
+        ),
+        ("[budget]\ntime = true", "'True' is no duration."),
+        ("[budget]\ntrials = '40'", "The budget is '40' trials. It must be a whole number of 1 or more."),
+        ("[knobs]\ndtype = [[1]]", "Knob 'dtype' must list plain values, not [[1]]."),
+        ("[knobs.dtype]\na = 1", "Knob 'dtype' must list plain values, not {'a': 1}."),
+        ("[knobs]\ndate = 2001-01-01", "Knob 'date' must list plain values, not datetime.date(2001, 1, 1)."),
+        ("[protocol]\ncalls_min = 0", "The protocol cannot run: 'calls_min' is 0. It must be 1 or more."),
+        ("objectives = [[1]]", "'objectives' is ([1],). It must be a list of texts."),
+    ],
+)
+def test_a_file_that_is_no_plan_is_refused_with_the_file_and_the_reason(lines: str, said: str) -> None:
+    """The message says which file, which value, and what to write."""
+    text = f'{lines}\n[workload]\nmodel = "demo"'
+    with pytest.raises(PlanError) as refusal:
+        parse_plan(text, source="mine.toml")
+
+    assert str(refusal.value).startswith(f"Plan 'mine.toml': {said}")
+
+
+@pytest.mark.parametrize("text", ["", "seed = 1", "[workload]\nsteps = 5"])
+def test_a_plan_without_a_model_is_refused(text: str) -> None:
+    """There is nothing to tune."""
+    with pytest.raises(PlanError) as refusal:
+        parse_plan(text)
+
+    expected = (
+        "Plan 'plan.toml': The workload cannot run: it names no 'model'. Name 'demo', a folder or a hub id."
+    )
+    assert expected == str(refusal.value)
+
+
+def test_a_file_that_is_no_toml_is_refused() -> None:
+    """The parser's word on where is kept."""
+    with pytest.raises(PlanError, match=r"Plan 'mine.toml' is not valid TOML: .*line 1"):
+        parse_plan("seed 1", source="mine.toml")
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"workload": {"model": "demo"}}, "The study's name is empty. Give it one with --study."),
+        ({"study": "s"}, "The workload cannot run: it names no 'model'. Name 'demo', a folder or a hub id."),
+        ({"study": "s", "workload": "demo"}, "'workload' is 'demo'. It must be a section: write [workload]."),
+        ({"studdy": "s"}, "There is no key 'studdy'. Did you mean 'study'?"),
+        (
+            {"study": "s", "workload": {"model": "demo"}, "budget": {"time": 1}},
+            "There is no key in [budget] 'time'. Known: seconds, trials.",
+        ),
+        (
+            {"study": "s", "workload": {"model": "demo"}, "knobs": {"x": None}},
+            "Knob 'x' must list plain values, not None.",
+        ),
+    ],
+)
+def test_json_that_is_no_plan_is_refused(data: dict[str, object], said: str) -> None:
+    """A request to the service is checked like a file."""
+    with pytest.raises(PlanError) as refusal:
+        Plan.from_json(data)
+
+    assert str(refusal.value).startswith(said)
+
+
+JSON = st.recursive(
+    st.none() | VALUES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@LAW
+@given(st.sampled_from(list(Plan.__dataclass_fields__)), JSON)
+def test_any_json_is_a_plan_or_refused_in_words(name: str, value: object) -> None:
+    """No input ends in another error."""
+    try:
+        said = format_plan(Plan.from_json({"study": "s", "workload": {"model": "demo"}, name: value}))
+    except PlanError as refusal:
+        said = str(refusal)
+
+    assert said
+
+
+def test_a_plan_file_is_plain_toml() -> None:
+    """Units of bytes and seconds are those of the tables, so that nothing is rounded."""
+    data = tomllib.loads(format_plan(SAMPLE))
+
+    assert 8 * 2**30 == data["limits"]["memory"]
+    assert ["bfloat16", "float16"] == data["knobs"]["dtype"]
