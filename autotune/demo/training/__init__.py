@@ -1,0 +1,1 @@
+"""Trains the demo model from nothing: ``python -m autotune.demo.training --help``."""

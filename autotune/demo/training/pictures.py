@@ -1,0 +1,105 @@
+"""The data stage: scenes, their pictures and captions, drawn and kept on disk.
+
+The first :data:`HELD_OUT` scenes are kept from every stage's training.
+"""
+
+import json
+import logging
+import random
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from autotune.demo.brush import Pixels
+from autotune.demo.postcards import SIDE, Scene, caption, draw_scene, full_caption, render
+
+SCENES = 24_000
+"""Number of scenes drawn, of which all but the held-out ones are trained on."""
+
+HELD_OUT = 256
+"""Number of scenes, at the start, that no stage trains on."""
+
+CAPTIONS = 4
+"""Captions written for each scene."""
+
+_CHUNK = 500
+_LOG = logging.getLogger(__name__)
+
+
+def scene_rng(index: int, *, seed: int = 0) -> random.Random:
+    """Return the generator of scene ``index``, the same however work is divided."""
+    return random.Random(f"postcard-{seed}-{index}")
+
+
+def scenes(indices: Iterable[int], *, seed: int = 0) -> list[Scene]:
+    """Return the scenes with these numbers."""
+    return [draw_scene(scene_rng(index, seed=seed)) for index in indices]
+
+
+def captions_of(scene: Scene, index: int) -> list[str]:
+    """Return the captions a scene is trained with."""
+    rng = random.Random(f"caption-{index}")
+    return [caption(scene, rng) for _ in range(CAPTIONS)]
+
+
+def unseen_scenes(count: int, *, seed: int = 1) -> list[Scene]:
+    """Return scenes whose full caption describes no scene of the training data."""
+    known = {full_caption(scene) for scene in scenes(range(SCENES))}
+    found: list[Scene] = []
+    index = 0
+    while len(found) < count:
+        (scene,) = scenes([index], seed=seed)
+        index += 1
+        if full_caption(scene) not in known:
+            found.append(scene)
+    return found
+
+
+def draw_pictures(folder: Path, *, workers: int = 2) -> None:
+    """Draw all pictures to ``pictures.npy`` and captions to ``captions.json``."""
+    path = folder / "pictures.npy"
+    if (folder / "captions.json").exists():
+        return
+    store = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(SCENES, SIDE, SIDE, 3))
+    with ProcessPoolExecutor(workers) as pool:
+        for start, pixels in zip(
+            range(0, SCENES, _CHUNK), pool.map(_draw_chunk, range(0, SCENES, _CHUNK)), strict=True
+        ):
+            store[start : start + _CHUNK] = pixels
+            _LOG.info("data %d %%", 100 * (start + _CHUNK) // SCENES)
+    store.flush()
+    texts = [captions_of(scene, index) for index, scene in enumerate(scenes(range(SCENES)))]
+    (folder / "captions.json").write_text(json.dumps(texts))
+
+
+def load_pictures(folder: Path) -> Pixels:
+    """Return all pictures, shape (scenes, 128, 128, 3), mapped rather than read."""
+    pictures: Pixels = np.load(folder / "pictures.npy", mmap_mode="r")
+    return pictures
+
+
+def load_captions(folder: Path) -> list[list[str]]:
+    """Return the captions of every scene."""
+    texts: list[list[str]] = json.loads((folder / "captions.json").read_text())
+    return texts
+
+
+def batch_of(pictures: Pixels, indices: npt.NDArray[np.int64] | range) -> Tensor:
+    """Return pictures as floats from -1 to 1, shape (batch, 3, 128, 128), channels last."""
+    pixels = torch.from_numpy(np.ascontiguousarray(pictures[indices]))
+    return pixels.permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+
+
+def psnr(found: Tensor, wanted: Tensor) -> float:
+    """Return the mean PSNR in dB over a batch of pictures from -1 to 1."""
+    error = (found.clamp(-1, 1) - wanted).div(2).square().mean((1, 2, 3))
+    return float((-10 * error.clamp_min(1e-10).log10()).mean())
+
+
+def _draw_chunk(start: int) -> Pixels:
+    return np.stack([render(scene) for scene in scenes(range(start, start + _CHUNK))])
