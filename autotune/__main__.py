@@ -1,0 +1,5 @@
+"""`python -m autotune`: the command line, where no `autotune` command is on the path."""
+
+from autotune.cli import main
+
+main()

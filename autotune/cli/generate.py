@@ -1,0 +1,104 @@
+"""`autotune generate`: pictures with a recipe."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autotune.cli.options import Device, Force
+
+EXAMPLES = (
+    "autotune export demo -o recipe.json",
+    'autotune generate recipe.json "a red house in the snow at night" -o house.png',
+)
+
+
+def generate(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="File that 'autotune export' wrote.")],
+    prompts: Annotated[list[str], typer.Argument(metavar="PROMPT...", help="A picture is made of each.")],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="FILE", help="out.png; out-1.png, … for several.")
+    ] = Path("out.png"),
+    seed: Annotated[int, typer.Option(help="Seed of the first picture; the next has the next one.")] = 0,
+    steps: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's steps.")] = None,
+    device: Device = "auto",
+    is_falling_back: Annotated[
+        bool, typer.Option("--fall-back", help="Leave out settings that this machine does not offer.")
+    ] = False,
+    is_forced: Force = False,
+) -> None:
+    """Make pictures with a recipe."""
+    from autotune.cli.console import remark, say
+    from autotune.cli.files import check_writable
+
+    files = picture_files(out, len(prompts))
+    for file in files:
+        check_writable(file, is_forced=is_forced)
+    _check_prompts(prompts)
+    _check_recipe(recipe)
+
+    import torch
+
+    import autotune
+
+    pipeline = autotune.load_pipeline(
+        recipe, device=device, prompts=tuple(prompts), fall_back=is_falling_back, say=remark
+    )
+    call = dict(pipeline.autotune_call)
+    if steps is not None:
+        call["num_inference_steps"] = steps
+    generators = [torch.Generator("cpu").manual_seed(seed + number) for number in range(len(prompts))]
+    pictures = pipeline(**{"prompt": prompts, "generator": generators, **call}).images
+    for file, picture in zip(files, pictures, strict=True):
+        picture.save(file)
+        say(str(file))
+
+
+def picture_files(out: Path, count: int) -> list[Path]:
+    """Return the file of each picture: the name itself for one, numbered ones for several.
+
+    Raises:
+        UsageError: The ending is no picture format that can be written.
+
+    >>> [file.name for file in picture_files(Path("out.png"), 2)]
+    ['out-1.png', 'out-2.png']
+    """
+    from PIL import Image
+
+    from autotune.errors import UsageError
+
+    if Image.registered_extensions().get(out.suffix.lower()) not in Image.SAVE:
+        raise UsageError(f"'{out}' does not end like a picture. Name it .png, .jpg or .webp.")
+    if count == 1:
+        return [out]
+    return [out.with_name(f"{out.stem}-{number}{out.suffix}") for number in range(1, count + 1)]
+
+
+def _check_prompts(prompts: list[str]) -> None:
+    from autotune.errors import UsageError
+
+    if not all(prompt.strip() for prompt in prompts):
+        raise UsageError("A prompt is empty. Say what the picture should show.")
+
+
+def _check_recipe(file: Path) -> None:
+    """Read the recipe before torch is imported, so that a wrong one is refused at once.
+
+    Raises:
+        RecipeError: It cannot be read, is no recipe, or was altered.
+        UnknownName: It sets a knob that does not exist.
+    """
+    from autotune.errors import RecipeError
+    from autotune.knobs import knob_named
+    from autotune.recipe import parse_recipe
+
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise RecipeError(
+            f"There is no recipe '{file}'. Write one: autotune export STUDY -o {file}."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"Recipe '{file}' cannot be read: {error}.") from error
+    for name in parse_recipe(text, source=str(file)).settings:
+        knob_named(name)

@@ -1,0 +1,221 @@
+"""Progress of a running study: what is known at each event, and how a log or a program is told of it."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from autotune.budget import Budget, time_left
+from autotune.cli.console import remark, say, say_json
+from autotune.plan import describe_limits
+from autotune.report.figures import Row, Standing, row_json, rows, study_json
+from autotune.search.events import (
+    Event,
+    ReferenceStarted,
+    StudyOpened,
+    StudyStopped,
+    TrialFinished,
+    TrialStarted,
+)
+from autotune.search.study import Study
+from autotune.units import format_duration
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """What is known of a running study after an event.
+
+    Attributes:
+        study: As it is now; None before it was opened.
+        combinations: How many combinations of settings there are.
+        resumed: Whether the study existed.
+        doing: What runs now, in words.
+        phase: The phase of the running trial.
+        notice: A line for the user, such as what Ctrl-C will do next.
+    """
+
+    study: Study | None = None
+    combinations: int = 0
+    resumed: bool = False
+    doing: str = "looking at the model and the machine"
+    phase: str = ""
+    notice: str = ""
+
+    @property
+    def done(self) -> int:
+        """How many trials have come to something."""
+        return sum(trial.counts for trial in self.study.trials) if self.study else 0
+
+    @property
+    def time_left_s(self) -> float | None:
+        """Seconds until the budget is spent at the pace so far, when the running trial began; None if unknown."""
+        if self.study is None:
+            return None
+        elapsed_s = sum(trial.seconds for trial in self.study.trials)
+        return time_left(self.study.plan.budget, self.done, elapsed_s=elapsed_s)
+
+    def after(self, event: Event) -> "Progress":
+        """Return what is known after an event."""
+        match event:
+            case StudyOpened():
+                opened = replace(self, study=event.study, combinations=event.combinations)
+                return replace(opened, resumed=event.resumed, doing="")
+            case ReferenceStarted():
+                return replace(self, doing="making the reference pictures", phase="")
+            case TrialStarted():
+                from_where = f" ({event.preset})" if event.preset else ""
+                doing = f"trial {event.number}{from_where}: {event.recipe.describe()}"
+                return replace(self, doing=doing, phase="")
+            case TrialFinished():
+                return replace(self, study=event.study, doing="choosing the next trial", phase="")
+            case StudyStopped():
+                return replace(self, study=event.study, doing="", phase="")
+
+
+class View(Protocol):
+    """Where progress is shown; a listener of the study that is closed at its end."""
+
+    def __call__(self, event: Event) -> None:
+        """Show what an event changed."""
+
+    def phase(self, name: str) -> None:
+        """Show that the running trial entered a phase."""
+
+    def notice(self, text: str) -> None:
+        """Show a line that the user must see; may be called from a signal handler."""
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the terminal as it was."""
+
+
+@dataclass
+class LineView:
+    """A plain line for each event, for logs and for programs: no control characters, nothing is overwritten.
+
+    Attributes:
+        describe: What to write for an event: a line, or "" for nothing.
+        write: Where to write it.
+    """
+
+    describe: "Callable[[Event, Progress], str]"
+    write: Callable[[str], None]
+    progress: Progress = field(default_factory=Progress)
+
+    def __call__(self, event: Event) -> None:
+        """Write the event's line."""
+        self.progress = self.progress.after(event)
+        line = self.describe(event, self.progress)
+        if line:
+            self.write(line)
+            sys.stdout.flush()
+
+    def phase(self, name: str) -> None:
+        """Write nothing: a log has no use for phases."""
+
+    def notice(self, text: str) -> None:
+        """Write the line on stderr."""
+        remark(text)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing was opened."""
+
+
+def plain_view() -> LineView:
+    """Return a view with a readable line for each event."""
+    return LineView(describe=event_line, write=say)
+
+
+def quiet_view() -> LineView:
+    """Return a view that shows nothing."""
+    return LineView(describe=lambda _event, _progress: "", write=say)
+
+
+def json_view() -> LineView:
+    """Return a view with a line of JSON for each event."""
+
+    def show(event: Event, _progress: Progress) -> str:
+        say_json(event_json(event), is_line=True)
+        return ""
+
+    return LineView(describe=show, write=say)
+
+
+def event_line(event: Event, progress: Progress) -> str:
+    """Return an event as one line for a log, or "" for one that says nothing new."""
+    match event:
+        case StudyOpened():
+            return "\n".join(opening_lines(event))
+        case ReferenceStarted():
+            return "making the reference pictures"
+        case TrialStarted():
+            return ""
+        case TrialFinished():
+            return trial_line(row_of(event), event.study.plan.budget, progress.done)
+        case StudyStopped():
+            return f"stopped: {event.reason}"
+
+
+def opening_lines(event: StudyOpened) -> list[str]:
+    """Return what is about to be searched, and for how long."""
+    study = event.study
+    plan, done = study.plan, sum(trial.counts for trial in study.trials)
+    begun = f"resuming with {done} trials done" if event.resumed else "new"
+    bounds = [
+        f"{plan.budget.trials} trials" if plan.budget.trials is not None else "",
+        format_duration(plan.budget.seconds) if plan.budget.seconds is not None else "",
+    ]
+    knobs = sum(len(values) > 1 for values in study.choices.values())
+    budget = " or ".join(filter(None, bounds)) or "until Ctrl-C"
+    return [
+        f"study '{study.name}' ({begun}): {plan.workload.model} on {study.situation.target.describe()}",
+        f"{event.combinations:,} combinations of {knobs} knobs",
+        f"limits: {describe_limits(plan)}; budget: {budget}",
+    ]
+
+
+def trial_line(row: Row, budget: Budget, done: int) -> str:
+    """Return one finished trial as a line."""
+    of = f"/{budget.trials}" if budget.trials is not None else ""
+    head = f"[{done}{of}] trial {row.trial.number}"
+    if row.trial.measurement is None:
+        return f"{head}  {' '.join(row.verdict.split())}  |  {row.trial.describe()}"
+    figures = f"{row.latency} a call, {row.speed} untuned, {row.memory}, similarity {row.similarity}"
+    note = {Standing.FRONT: "on the front", Standing.UNFIT: "outside the limits"}.get(row.standing, "")
+    return "  ".join(filter(None, (head, figures, note, "|", row.trial.describe())))
+
+
+def row_of(event: TrialFinished) -> Row:
+    """Return the row of the trial that has just ended."""
+    return next(row for row in rows(event.study) if row.trial.number == event.record.number)
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    """Return an event as plain JSON types."""
+    match event:
+        case StudyOpened():
+            opened = {"study": event.study.name, "resumed": event.resumed, "combinations": event.combinations}
+            return {"event": "study_opened", **opened, "target": event.study.situation.target.to_json()}
+        case ReferenceStarted():
+            return {"event": "reference_started"}
+        case TrialStarted():
+            started = {"number": event.number, "digest": event.recipe.digest, "preset": event.preset}
+            return {"event": "trial_started", **started, "settings": dict(event.recipe.settings)}
+        case TrialFinished():
+            return {"event": "trial_finished", **row_json(row_of(event))}
+        case StudyStopped():
+            return {"event": "study_stopped", "reason": event.reason}
+
+
+def summary_json(study: Study) -> dict[str, Any]:
+    """Return the last line of a stream of events: the study as `show --json` prints it."""
+    return {"event": "summary", **study_json(study)}

@@ -1,0 +1,145 @@
+"""Runs a study for `autotune tune`: shows progress, takes Ctrl-C, prints what was found and what to do next."""
+
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from autotune.cli.console import console, is_terminal, remark, say, say_json
+from autotune.cli.files import write_whole
+from autotune.cli.interrupt import Interrupts, listening
+from autotune.cli.progress import View, json_view, plain_view, quiet_view, summary_json
+from autotune.cli.studies import storage_flag, storage_url
+from autotune.cli.tables import say_front
+from autotune.errors import UsageError
+from autotune.plan import Plan
+from autotune.search.events import Event, Stop, StudyOpened
+
+if TYPE_CHECKING:
+    from autotune.search.study import Study
+
+_INTERRUPTED = 130
+_FINISHING = "finishing the running trial, press Ctrl-C again to stop now"
+_STOPPING = "stopping now; every finished trial is kept"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doors:
+    """Where a study is kept and shown.
+
+    Attributes:
+        storage: What --storage names, "" for the default.
+        out: Folder for recipe and report, and for the database unless `storage` names one; None for no files.
+        is_json: Events as JSON lines on stdout.
+        is_quiet: Nothing before the end.
+    """
+
+    storage: str = ""
+    out: Path | None = None
+    is_json: bool = False
+    is_quiet: bool = False
+
+    @property
+    def database(self) -> str:
+        """What --storage must say to find the study again."""
+        return str(self.out / "study.db") if self.out is not None and not self.storage else self.storage
+
+
+def run_study(plan: Plan, doors: Doors) -> None:
+    """Tune, and print the result.
+
+    A study that was stopped by Ctrl-C ends with exit code 0 when it has results, else with 130.
+
+    Raises:
+        BudgetError: Nothing fits the limits.
+    """
+    from autotune.runners.local import LocalRunner
+    from autotune.search.tune import run_study as run_trials
+
+    if doors.out is not None:
+        _make_folder(doors.out)
+    view, stop = _view(doors), Stop()
+    remark("looking at the model and the machine …")
+    with view, LocalRunner(view.phase) as runner:
+
+        def finish() -> None:
+            stop.requested = True
+            view.notice(_FINISHING)
+
+        def stop_now() -> None:
+            view.notice(_STOPPING)
+            runner.cancel()
+
+        def listen(event: Event) -> None:
+            interrupts.is_armed = interrupts.is_armed or isinstance(event, StudyOpened)
+            view(event)
+
+        with listening(Interrupts(finish=finish, stop_now=stop_now)) as interrupts:
+            situation = runner.probe(plan.workload, plan.device)
+            url = storage_url(doors.database)
+            study = run_trials(plan, url=url, runner=runner, situation=situation, listen=listen, stop=stop)
+    if interrupts.count:
+        remark(f"Interrupted. The same command resumes: {_this_command()}")
+        if not study.front():
+            raise typer.Exit(_INTERRUPTED)
+    study.best()  # raises where nothing fits, with what came nearest
+    _say_result(study, doors)
+
+
+def _say_result(study: "Study", doors: Doors) -> None:
+    written = _write_files(study, doors)
+    if doors.is_json:
+        say_json(summary_json(study) | {"files": [str(file) for file in written]}, is_line=True)
+        return
+    say()
+    say_front(study)
+    say()
+    name, flag = shlex.quote(study.name), storage_flag(doors.database)
+    for file in written:
+        say(f"wrote {file}")
+    say("Next:")
+    for command in (
+        f"autotune show {name} --all{flag}",
+        f"autotune export {name} -o recipe.json{flag}",
+        f"autotune report {name} -o report.html{flag}",
+        f"autotune dashboard {name}{flag}",
+    ):
+        say(f"  {command}")
+
+
+def _write_files(study: "Study", doors: Doors) -> list[Path]:
+    """Write recipe and report where the user asked for a folder; older ones are of this study too."""
+    if doors.out is None:
+        return []
+    from autotune.report.page import page
+
+    recipe, report = doors.out / "recipe.json", doors.out / "report.html"
+    write_whole(recipe, study.best().to_json_text())
+    write_whole(report, page(study, storage_flag=storage_flag(doors.database)))
+    return [recipe, report]
+
+
+def _view(doors: Doors) -> View:
+    if doors.is_json:
+        return json_view()
+    if doors.is_quiet:
+        return quiet_view()
+    if not is_terminal():
+        return plain_view()
+    from autotune.cli.live import LiveView
+
+    return LiveView(console())
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"The folder '{folder}' cannot be made: {error.strerror}.") from error
+
+
+def _this_command() -> str:
+    return shlex.join(["autotune", *sys.argv[1:]])

@@ -1,0 +1,158 @@
+"""Tables of studies and trials: fixed columns, one line a row, nothing that only a colour says."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from autotune.cli.console import console, plain_table, say
+from autotune.plan import describe_limits
+from autotune.report.figures import Row, Standing, answer, front_rows, rows
+from autotune.units import format_bytes, format_duration
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from autotune.search.study import Study
+
+_COLOURS = {
+    Standing.BASELINE: "bold",
+    Standing.FRONT: "green",
+    Standing.DOMINATED: "",
+    Standing.UNFIT: "yellow",
+    Standing.FAILED: "red",
+    Standing.RUNNING: "dim",
+}
+_LOG_LINES = 20
+
+
+def say_front(study: "Study") -> None:
+    """Print the study in a few lines, its front as a table, and the answer as a sentence."""
+    every = rows(study)
+    say_head(study)
+    say()
+    console().print(front_table(front_rows(every), batch=study.plan.workload.batch))
+    say()
+    if failures := study.failures().most_common():
+        say("Failed: " + ", ".join(f"{count} {kind.value}" for kind, count in failures) + ".")
+    say(answer(every))
+
+
+def say_head(study: "Study") -> None:
+    """Print what the study is about."""
+    workload, target = study.situation.workload, study.situation.target
+    done = sum(trial.outcome is not None for trial in study.trials)
+    say(f"Study '{study.name}': {workload.model} on {target.describe()}, {done} trials")
+    size = f"{workload.width_px} × {workload.height_px} px"
+    say(f"A call makes {workload.batch} × {size} in {workload.steps} steps, guidance {workload.guidance:g}")
+    say(f"Limits: {describe_limits(study.plan)}")
+
+
+def front_table(listed: Iterable[Row], *, batch: int) -> "Table":
+    """Return the table of the front, the baseline first and marked.
+
+    Args:
+        listed: The rows.
+        batch: Pictures a call makes; for more than one, a picture's own latency is shown beside the call's.
+    """
+    per_picture = ("a picture>",) if batch > 1 else ()
+    table = plain_table(
+        "trial>", "latency>", *per_picture, "speed-up>", "memory>", "similarity>", "cold start>", "", "recipe"
+    )
+    for row in listed:
+        each = (row.latency_per_picture,) if batch > 1 else ()
+        cells = (row.latency, *each, row.speed, row.memory, row.similarity, row.cold_start, _marks(row))
+        table.add_row(str(row.trial.number), *cells, row.trial.describe(), style=_COLOURS[row.standing])
+    return table
+
+
+def trials_table(listed: Iterable[Row]) -> "Table":
+    """Return the table of every trial, with the reason of each failure."""
+    table = plain_table("trial>", "latency>", "speed-up>", "memory>", "similarity>", "standing", "recipe")
+    for row in listed:
+        verdict = f"baseline, {', '.join(row.picks)}" if row.is_baseline and row.picks else row.verdict
+        cells = (row.latency, row.speed, row.memory, row.similarity, _one_line(verdict), row.trial.describe())
+        table.add_row(str(row.trial.number), *cells, style=_COLOURS[row.standing])
+    return table
+
+
+def say_trial(row: Row, log: str) -> None:
+    """Print one trial in detail.
+
+    Args:
+        row: The trial.
+        log: What it printed; the end is shown.
+    """
+    trial = row.trial
+    say(f"Trial {trial.number}: {trial.describe()}")
+    say(f"  recipe      {trial.digest}" + (f", preset '{trial.preset}'" if trial.preset else ""))
+    say(f"  standing    {_one_line(row.verdict)}")
+    if trial.measurement is not None:
+        _say_measurement(row)
+    elif trial.failure is not None:
+        failure = trial.failure
+        where = " ".join(filter(None, (failure.phase, f"(knob {failure.knob})" if failure.knob else "")))
+        say(f"  failed in   {where or 'an unknown phase'}")
+        _say_phases(failure.phases_s)
+        _say_environment(failure.environment)
+    say(f"  folder      {trial.folder}")
+    lines = log.rstrip().splitlines()[-_LOG_LINES:]
+    if lines:
+        say(f"  log         {trial.folder / 'log.txt'}, its end:")
+        for line in lines:
+            say(f"    {line}")
+
+
+def _say_measurement(row: Row) -> None:
+    measured = row.trial.measurement
+    if measured is None:
+        return
+    each = f", {row.latency_per_picture} a picture" if measured.batch > 1 else ""
+    against = f", {row.speed} the baseline's speed" if row.speed_up is not None else ""
+    say(f"  latency     {row.latency} a call{each}{against}")
+    share = f", {100 * row.memory_share:.0f} % of the baseline's" if row.memory_share is not None else ""
+    say(f"  memory      {row.memory}{share}")
+    for stage, amount in measured.memory.stages.items():
+        say(f"    {stage:<10}{format_bytes(amount)}")
+    say(f"  similarity  {row.similarity} (pairs: {_listed(measured.likeness.haarpsi, '{:.4f}'.format)})")
+    if measured.likeness.judge is not None:
+        say(
+            f"  judge       {100 * measured.likeness.judge:.0f} % of the prompt's words found in the pictures"
+        )
+    say(f"  cold start  {row.cold_start}")
+    say(f"  samples     {_listed(measured.calls_s, format_duration)}")
+    say(f"  warm-up     {_listed(measured.warmup_s, format_duration)}")
+    if measured.parts is not None:
+        parts = measured.parts
+        steps = f"{len(parts.steps_s)} steps {format_duration(sum(parts.steps_s))}"
+        text, decode = format_duration(parts.text_s), format_duration(parts.decode_s)
+        say(f"  parts       text {text}, {steps}, decode {decode}, total {format_duration(parts.total_s)}")
+    _say_phases(measured.phases_s)
+    for warning in measured.warnings:
+        say(f"  warning     {_one_line(warning)}")
+    _say_environment(measured.environment)
+
+
+def _say_phases(phases_s: "object") -> None:
+    if isinstance(phases_s, dict) and phases_s:
+        say(
+            "  phases      "
+            + ", ".join(f"{name} {format_duration(spent)}" for name, spent in phases_s.items())
+        )
+
+
+def _say_environment(environment: "object") -> None:
+    if isinstance(environment, dict):
+        plain = {name: value for name, value in environment.items() if isinstance(value, (str, int, float))}
+        if plain:
+            say("  machine     " + ", ".join(f"{name} {value}" for name, value in plain.items()))
+
+
+def _marks(row: Row) -> str:
+    return ", ".join((*(["baseline"] if row.is_baseline else []), *row.picks))
+
+
+def _listed(samples: Sequence[float], show: "object") -> str:
+    return ", ".join(show(sample) for sample in samples) if samples and callable(show) else "none"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,148 @@
+"""`autotune tune`: search the settings of a model, and say what was found."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from autotune.cli.options import STORAGE_HELP, AsJson
+
+if TYPE_CHECKING:
+    from autotune.cli.plan_from_flags import Flags
+    from autotune.plan import Plan
+
+_Text = str | None
+_Count = int | None
+
+EXAMPLES = (
+    "autotune tune demo",
+    "autotune tune demo --trials 12 --min-similarity 0.95",
+    "autotune tune stabilityai/stable-diffusion-xl-base-1.0 --vram 8GiB --time 1h",
+)
+
+
+def tune(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL|PLAN.toml", help="demo, a folder, a hub id, or a plan.")
+    ],
+    vram: Annotated[
+        _Text, typer.Option(metavar="AMOUNT", help="Memory limit, such as 8GiB, or none.")
+    ] = None,
+    min_similarity: Annotated[_Text, typer.Option(metavar="0..1", help="Similarity floor, or none.")] = None,
+    trials: Annotated[_Count, typer.Option(metavar="N", help="Stop after so many trials.")] = None,
+    time: Annotated[_Text, typer.Option(metavar="DURATION", help="Stop after so long: 20m, 1h30m.")] = None,
+    trial_time: Annotated[_Text, typer.Option(metavar="DURATION", help="Kill a trial after so long.")] = None,
+    prompts: Annotated[Path | None, typer.Option(metavar="FILE", help="Prompts, one a line.")] = None,
+    size: Annotated[_Text, typer.Option(metavar="WxH", help="Size of a picture, such as 512x512.")] = None,
+    steps: Annotated[_Count, typer.Option(metavar="N", help="Steps of the untuned baseline.")] = None,
+    guidance: Annotated[float | None, typer.Option(metavar="X", help="Guidance scale.")] = None,
+    batch: Annotated[_Count, typer.Option(metavar="N", help="Pictures a call.")] = None,
+    device: Annotated[_Text, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1, …")] = None,
+    threads: Annotated[_Count, typer.Option(metavar="N", help="CPU threads of torch.")] = None,
+    study: Annotated[_Text, typer.Option(metavar="NAME", help="Name of the study.")] = None,
+    seed: Annotated[_Count, typer.Option(metavar="N", help="Seed of the search.")] = None,
+    allow_approximate: Annotated[
+        bool | None,
+        typer.Option(
+            "--allow-approximate/--no-allow-approximate",
+            help="Search knobs that change what is computed, such as steps.",
+            show_default=False,
+        ),
+    ] = None,
+    knob: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=V,V", help="Search only these values; repeatable.")
+    ] = None,
+    storage: Annotated[str, typer.Option(metavar="URL", envvar="AUTOTUNE_STORAGE", help=STORAGE_HELP)] = "",
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Keep database, recipe and report in this folder.")
+    ] = None,
+    write_plan: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the plan to a file and stop; '-' for stdout.")
+    ] = None,
+    is_json: AsJson = False,
+    is_quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing until the end.")] = False,
+) -> None:
+    """Search the settings of a model for speed, memory and likeness.
+
+    Flags override the fields of a plan, and the same command resumes. Ctrl-C finishes the running trial and stops; a second one stops at once.
+    Either way every finished trial is kept.
+    """
+    from autotune.cli.plan_from_flags import Flags, parse_prompts
+    from autotune.cli.run_study import Doors, run_study
+
+    flags = Flags(
+        model=model,
+        vram=vram,
+        min_similarity=min_similarity,
+        trials=trials,
+        time=time,
+        trial_time=trial_time,
+        prompts=parse_prompts(_contents(prompts), str(prompts)) if prompts is not None else None,
+        size=size,
+        steps=steps,
+        guidance=guidance,
+        batch=batch,
+        device=device,
+        threads=threads,
+        study=study,
+        seed=seed,
+        allow_approximate=allow_approximate,
+        knobs=tuple(knob or ()),
+    )
+    plan = _plan(flags)
+    if write_plan is not None:
+        _write_plan(plan, write_plan)
+        return
+    run_study(plan, Doors(storage=storage, out=out, is_json=is_json, is_quiet=is_quiet))
+
+
+def _plan(flags: "Flags") -> "Plan":
+    """The plan of a file or of the demo, or a new one, with the flags on top.
+
+    Raises:
+        UsageError: A flag or the file is wrong, or a knob that it names does not exist.
+    """
+    from importlib.resources import files
+
+    from autotune.cli.plan_from_flags import plan_from_flags
+    from autotune.knobs import knob_named
+    from autotune.plan import parse_plan
+
+    base = None
+    if flags.model == "demo":
+        base = parse_plan((files("autotune.demo") / "plan.toml").read_text(encoding="utf-8"), source="demo")
+    elif flags.model.endswith(".toml"):
+        content = _contents(Path(flags.model))
+        base = parse_plan(content.decode("utf-8", errors="replace"), source=flags.model)
+    plan = plan_from_flags(flags, base)
+    for name in plan.knobs:
+        knob_named(name)
+    return plan
+
+
+def _contents(file: Path) -> bytes:
+    """The bytes of a file that the user named.
+
+    Raises:
+        UsageError: It cannot be read.
+    """
+    from autotune.errors import UsageError
+
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"'{file}' cannot be read: {error.strerror}. Check the name.") from error
+
+
+def _write_plan(plan: "Plan", file: Path) -> None:
+    from autotune.cli.console import say
+    from autotune.cli.files import check_writable, write_whole
+    from autotune.plan import format_plan
+
+    text = format_plan(plan)
+    if str(file) == "-":
+        typer.echo(text, nl=False)
+        return
+    check_writable(file, is_forced=False)
+    write_whole(file, text)
+    say(f"{file}: run it with 'autotune tune {file}'")

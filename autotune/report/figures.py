@@ -1,0 +1,245 @@
+"""Figures: every trial beside the untuned baseline of its own study, as the tables, the page and JSON show them."""
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from autotune.search.choose import PICKS
+from autotune.search.study import Study
+from autotune.store.records import TrialRecord
+from autotune.units import format_bytes, format_duration
+
+
+class Standing(enum.StrEnum):
+    """What a trial came to within its study."""
+
+    BASELINE = "baseline"
+    FRONT = "front"
+    DOMINATED = "dominated"
+    UNFIT = "unfit"  # measured, but outside the limits
+    FAILED = "failed"
+    RUNNING = "running"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One trial and how it compares with the baseline.
+
+    Attributes:
+        trial: The trial.
+        standing: What it came to within its study.
+        is_baseline: Whether nothing was tuned; the baseline may be on the front too.
+        is_on_front: Whether no fit trial is better in everything.
+        picks: Which picks name this trial.
+        speed_up: Baseline's latency divided by this one's; None where either is unknown.
+        memory_share: This memory divided by the baseline's; None where either is unknown.
+    """
+
+    trial: TrialRecord
+    standing: Standing
+    is_baseline: bool = False
+    is_on_front: bool = False
+    picks: tuple[str, ...] = ()
+    speed_up: float | None = None
+    memory_share: float | None = None
+
+    @property
+    def latency(self) -> str:
+        """Latency of one call, or "-"."""
+        measured = self.trial.measurement
+        return format_duration(measured.latency_s) if measured else "-"
+
+    @property
+    def latency_per_picture(self) -> str:
+        """Latency of one picture, or "-"."""
+        measured = self.trial.measurement
+        return format_duration(measured.latency_s / measured.batch) if measured else "-"
+
+    @property
+    def memory(self) -> str:
+        """Peak memory, or "-"."""
+        measured = self.trial.measurement
+        return format_bytes(measured.memory_bytes) if measured else "-"
+
+    @property
+    def similarity(self) -> str:
+        """Similarity to the reference pictures, or "-"."""
+        measured = self.trial.measurement
+        return f"{measured.similarity:.4f}" if measured else "-"
+
+    @property
+    def cold_start(self) -> str:
+        """Time until the first picture of a fresh process, or "-"."""
+        measured = self.trial.measurement
+        return format_duration(measured.cold_s) if measured else "-"
+
+    @property
+    def speed(self) -> str:
+        """How many times as fast as the baseline, or "-"."""
+        return format_factor(self.speed_up) if self.speed_up is not None else "-"
+
+    @property
+    def verdict(self) -> str:
+        """Its picks, or else its standing and the reason for a failure."""
+        if self.picks:
+            return ", ".join((*(["baseline"] if self.is_baseline else []), *self.picks))
+        failure = self.trial.failure
+        if failure is not None:
+            return f"{failure.kind.value}: {failure.message}"
+        return self.standing.value
+
+
+def rows(study: Study) -> tuple[Row, ...]:
+    """Return a row for every trial, in the order of their numbers."""
+    baseline = study.baseline()
+    standing = _standings(study)
+    on_front = {trial.number for trial in study.front()}
+    picked = picks(study)
+    return tuple(
+        Row(
+            trial=trial,
+            standing=standing[trial.number],
+            is_baseline=baseline is not None and trial.number == baseline.number,
+            is_on_front=trial.number in on_front,
+            picks=tuple(name for name, number in picked.items() if number == trial.number),
+            speed_up=study.speedup(trial),
+            memory_share=_ratio(_memory_bytes(trial), _memory_bytes(baseline)),
+        )
+        for trial in study.trials
+    )
+
+
+def front_rows(every: Iterable[Row]) -> tuple[Row, ...]:
+    """Return the baseline first, then the front from the fastest to the slowest."""
+    listed = tuple(every)
+    baseline = [row for row in listed if row.is_baseline]
+    front = [row for row in listed if row.is_on_front and not row.is_baseline]
+    return (*baseline, *sorted(front, key=lambda row: _latency_s(row.trial) or 0.0))
+
+
+def picks(study: Study) -> dict[str, int]:
+    """Return each pick's trial number; empty while nothing is on the front."""
+    return {pick: study.best_trial(pick).number for pick in PICKS} if study.front() else {}
+
+
+def answer(every: Iterable[Row], pick: str = "knee") -> str:
+    """Return what a pick gains over the untuned baseline, in a sentence."""
+    listed = tuple(every)
+    chosen = next((row for row in listed if pick in row.picks), None)
+    if chosen is None or chosen.trial.measurement is None:
+        return "No recipe is within the limits yet."
+    if chosen.is_baseline:
+        return f"The {pick} is the untuned baseline: nothing that was tried beats it within the limits."
+    figures = [f"similarity {chosen.trial.measurement.similarity:.2f}"]
+    if chosen.memory_share is not None:
+        figures.insert(0, f"{100 * chosen.memory_share:.0f} % of the memory")
+    if chosen.speed_up is None:
+        return (
+            f"{pick}: {chosen.latency} a call, {', '.join(figures)}; the untuned baseline was not measured."
+        )
+    return f"{pick}: {format_speed(chosen.speed_up)} than untuned, {', '.join(figures)}."
+
+
+def format_factor(factor: float) -> str:
+    """Return a factor with two digits that matter.
+
+    >>> format_factor(1.0), format_factor(0.753), format_factor(12.34)
+    ('1.00×', '0.75×', '12.3×')
+    """
+    return f"{factor:.2f}×" if factor < 9.995 else f"{factor:.1f}×"
+
+
+def format_speed(factor: float) -> str:
+    """Return a factor as a comparison.
+
+    >>> format_speed(1.9), format_speed(0.5), format_speed(1.004)
+    ('1.90× faster', '2.00× slower', 'no faster')
+    """
+    if 0.99 < factor < 1.01:
+        return "no faster"
+    return f"{format_factor(factor)} faster" if factor > 1 else f"{format_factor(1 / factor)} slower"
+
+
+def study_json(study: Study, *, is_complete: bool = False) -> dict[str, Any]:
+    """Return a study as plain JSON types.
+
+    Args:
+        study: The study.
+        is_complete: With every trial, not only the baseline and the front.
+    """
+    every = rows(study)
+    target, plan = study.situation.target, study.plan
+    document: dict[str, Any] = {
+        "study": study.name,
+        "model": plan.workload.model,
+        "target": target.to_json(),
+        "limits": {"memory_bytes": plan.memory_limit_bytes, "similarity": plan.min_similarity},
+        "trials_done": sum(row.standing is not Standing.RUNNING for row in every),
+        "failures": {kind.value: count for kind, count in study.failures().most_common()},
+        "picks": picks(study),
+        "answer": answer(every),
+        "baseline": next((row_json(row) for row in every if row.is_baseline), None),
+        "front": [row_json(row) for row in front_rows(every) if row.is_on_front],
+    }
+    return document | ({"trials": [row_json(row) for row in every]} if is_complete else {})
+
+
+def row_json(row: Row) -> dict[str, Any]:
+    """Return one trial and how it compares, as plain JSON types."""
+    trial, measured, failure = row.trial, row.trial.measurement, row.trial.failure
+    document: dict[str, Any] = {
+        "number": trial.number,
+        "digest": trial.digest,
+        "settings": dict(trial.changed),
+        "standing": row.standing.value,
+        "is_baseline": row.is_baseline,
+        "is_on_front": row.is_on_front,
+        "picks": list(row.picks),
+    }
+    if measured is not None:
+        document |= {
+            "latency_s": measured.latency_s,
+            "latency_per_picture_s": measured.latency_s / measured.batch,
+            "memory_bytes": measured.memory_bytes,
+            "similarity": measured.similarity,
+            "cold_s": measured.cold_s,
+            "speed_up": row.speed_up,
+            "memory_share": row.memory_share,
+            "warnings": list(measured.warnings),
+        }
+    if failure is not None:
+        document["failure"] = {name: getattr(failure, name) for name in ("message", "phase", "knob")}
+        document["failure"]["kind"] = failure.kind.value
+    return document
+
+
+def _standings(study: Study) -> dict[int, Standing]:
+    fit = {trial.number for trial in study.fit()}
+    front = {trial.number for trial in study.front()}
+    baseline = study.baseline()
+
+    def standing(trial: TrialRecord) -> Standing:
+        if trial.outcome is None:
+            return Standing.RUNNING
+        if trial.failure is not None:
+            return Standing.FAILED
+        if baseline is not None and trial.number == baseline.number:
+            return Standing.BASELINE
+        if trial.number in front:
+            return Standing.FRONT
+        return Standing.DOMINATED if trial.number in fit else Standing.UNFIT
+
+    return {trial.number: standing(trial) for trial in study.trials}
+
+
+def _latency_s(trial: TrialRecord | None) -> float | None:
+    return trial.measurement.latency_s if trial is not None and trial.measurement else None
+
+
+def _memory_bytes(trial: TrialRecord | None) -> float | None:
+    return trial.measurement.memory_bytes if trial is not None and trial.measurement else None
+
+
+def _ratio(above: float | None, below: float | None) -> float | None:
+    return above / below if above is not None and below else None
