@@ -19,8 +19,8 @@ PARAMETERS = 5  # without self; more means that a dataclass is missing
 MANY_PARAMETERS = "cli"  # each option of a command is a parameter of its function
 EXCUSE = r"# noqa: [A-Z0-9, ]*{}\b[A-Z0-9, ]* - \w+"  # as ruff reads it, and then the reason
 
-# Where objects of torch, of Optuna or of JSON columns live, which have no types of their own. Everywhere else `Any`
-# stands as the value type of a JSON object only, or says why beside it.
+# Where objects of torch, of Optuna or of JSON columns live, which have no types of their own. Everywhere else
+# `Any` stands as the value type of a JSON object only, or says why beside it.
 JSON_OBJECT = re.compile(r"(?:dict|Mapping)\[str, Any\]")
 ANY_PLACES = ("knob.py", "knobs", "pipeline", "demo", "store", "search")
 
