@@ -26,8 +26,8 @@ def front(measurements: Sequence[Measurement], objectives: Sequence[Objective]) 
 def choose(measurements: Sequence[Measurement], objectives: Sequence[Objective], pick: str) -> int:
     """Return the index of the answer among measurements that all fit; there must be one.
 
-    "fastest", "smallest" and "closest" take the best in latency, memory and similarity, of equals the fastest;
-    "knee" takes the one that gives up least of all objectives at once.
+    "fastest", "smallest" and "closest" take the best in latency, memory and similarity, and of equals
+    the fastest; "knee" takes the one that gives up least of all objectives at once.
 
     Raises:
         UnknownName: There is no such rule.

@@ -1,8 +1,10 @@
 """Door: the Python API, which builds a plan as the command line does and runs it on this machine."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from autotune.budget import Budget
+from autotune.errors import PlanError
 from autotune.plan import Plan
 from autotune.search.events import Listener, Stop, ignore
 from autotune.search.study import Study, read_study
@@ -12,6 +14,7 @@ from autotune.units import parse_bytes, parse_duration, parse_size
 from autotune.workload import Workload
 
 DEFAULT_TRIALS = 40
+_FIXED = {"device": "auto", "min_similarity": 0.9, "seed": 0, "allow_approximate": False}
 
 
 def tune(  # noqa: PLR0913 - what a user may say about a study, all by name and optional
@@ -38,7 +41,8 @@ def tune(  # noqa: PLR0913 - what a user may say about a study, all by name and 
     The same call again goes on with the same study until its budget is spent.
 
     Args:
-        model: "demo", a local diffusers folder or a hub id; or a whole plan, which then says everything but `storage`.
+        model: "demo", a local diffusers folder or a hub id; or a whole plan, instead of all that follows but
+            `storage`, `listen` and `stop`.
         vram: Memory that a recipe may use, such as "8 GiB" or a number of bytes; None for no limit.
         trials: How many trials to run in all; 40 where neither this nor `time` is given.
         time: How long trials may run in all, such as "20 min" or a number of seconds.
@@ -63,22 +67,23 @@ def tune(  # noqa: PLR0913 - what a user may say about a study, all by name and 
     """
     from autotune.runners.local import LocalRunner
 
-    if isinstance(model, Plan):
-        plan = model
-    else:
-        given = {"steps": steps, "batch": batch, "prompts": tuple(prompts) if prompts is not None else None}
-        width_px, height_px = (0, 0) if size is None else parse_size(str(size))
-        fields = {name: value for name, value in given.items() if value is not None}
-        plan = Plan(
-            study=study or model.rstrip("/").rpartition("/")[2],
-            workload=Workload(model=model, width_px=width_px, height_px=height_px, **fields),  # type: ignore[arg-type]
-            device=device,
-            memory_limit_bytes=None if vram is None else parse_bytes(str(vram)),
-            min_similarity=min_similarity,
-            budget=_budget(trials, time),
-            seed=seed,
-            allow_approximate=allow_approximate,
-        )
+    asked = {
+        "vram": vram,
+        "trials": trials,
+        "time": time,
+        "prompts": prompts,
+        "size": size,
+        "steps": steps,
+        "batch": batch,
+        "study": study,
+    }
+    fixed = {
+        "device": device,
+        "min_similarity": min_similarity,
+        "seed": seed,
+        "allow_approximate": allow_approximate,
+    }
+    plan = _checked(model, asked, fixed) if isinstance(model, Plan) else _plan(model, asked, fixed)
     with LocalRunner() as runner:
         situation = runner.probe(plan.workload, plan.device)
         return run_study(plan, url=storage, runner=runner, situation=situation, listen=listen, stop=stop)
@@ -95,6 +100,29 @@ def open_study(name: str, *, storage: str = DEFAULT_URL) -> Study:
         return read_study(database, name)
 
 
-def _budget(trials: int | None, time: str | float | None) -> Budget:
-    seconds = None if time is None else parse_duration(str(time))
-    return Budget(trials=DEFAULT_TRIALS if trials is None and seconds is None else trials, seconds=seconds)
+def _checked(plan: Plan, asked: Mapping[str, Any], fixed: Mapping[str, Any]) -> Plan:
+    """Refuse to be asked for one thing in two ways."""
+    also = [name for name, value in asked.items() if value is not None]
+    also += [name for name, value in fixed.items() if value != _FIXED[name]]
+    if also:
+        raise PlanError(f"A whole plan was given, and besides it: {', '.join(also)}. Say these in the plan.")
+    return plan
+
+
+def _plan(model: str, asked: Mapping[str, Any], fixed: Mapping[str, Any]) -> Plan:
+    """Build the plan of what was asked for, as the command line does."""
+    width_px, height_px = (0, 0) if asked["size"] is None else parse_size(str(asked["size"]))
+    work: dict[str, Any] = {name: asked[name] for name in ("steps", "batch") if asked[name] is not None}
+    if asked["prompts"] is not None:
+        work["prompts"] = tuple(asked["prompts"])
+    trials = asked["trials"]
+    seconds = None if asked["time"] is None else parse_duration(str(asked["time"]))
+    return Plan(
+        study=asked["study"] or model.rstrip("/").rpartition("/")[2] or "study",
+        workload=Workload(model=model, width_px=width_px, height_px=height_px, **work),
+        memory_limit_bytes=None if asked["vram"] is None else parse_bytes(str(asked["vram"])),
+        budget=Budget(
+            trials=DEFAULT_TRIALS if trials is None and seconds is None else trials, seconds=seconds
+        ),
+        **fixed,
+    )

@@ -42,11 +42,12 @@ def study_note(study: Study) -> str:
     """Return what the dashboard says about a study: what was asked for, how far it is, the answer so far."""
     workload, target = study.situation.workload, study.situation.target
     counted = [trial for trial in study.trials if trial.counts]
+    failures = describe_failures(study.trials)
     lines = [
         f"# {workload.model} on {target.describe()}",
         "",
         f"Limits: {describe_limits(study.plan)}.",
-        f"{len(counted)} trials; failed: {describe_failures(study.trials)}; on the front: {len(study.front())}.",
+        f"{len(counted)} trials; on the front: {len(study.front())}; failed: {failures}.",
         "",
         *_answer_lines(study),
     ]

@@ -10,9 +10,9 @@ COUNT = 8
 _HALF = ("float16", "bfloat16")
 _BRAIN = ("bfloat16", "float16")
 
-# A wish is a knob and the values that would do, the best first. A value that is not on offer is passed over, a wish
-# without any is dropped, and of a recipe in conflict the last wishes are dropped until it is valid. So one list suits
-# a CPU and every GPU, and says in one place what the guides recommend. The most telling come first: eight are taken.
+# A wish is a knob and the values that would do, the best first. A value that is not on offer is passed over,
+# a wish without any is dropped, and of a recipe in conflict the last wishes are dropped until it is valid. So
+# one list suits a CPU and every GPU. The most telling recipes come first: eight are taken.
 _GUIDES: Mapping[str, Mapping[str, tuple[Value, ...]]] = {
     # diffusers, "Accelerate inference" and "Reduce memory usage"
     "half precision": {"dtype": _HALF},
@@ -112,7 +112,7 @@ def _granted(wishes: Mapping[str, tuple[Value, ...]], space: SearchSpace) -> Ite
 def _fewer(choice: Choice | None, offered: tuple[Value, ...]) -> tuple[Value, ...]:
     """The number nearest to half the default, for a knob whose values depend on the workload."""
     numbers = [value for value in offered if isinstance(value, (int, float)) and not isinstance(value, bool)]
-    if choice is None or not isinstance(choice.default, (int, float)) or len(numbers) < 2:  # noqa: PLR2004
+    if choice is None or not isinstance(choice.default, (int, float)) or len(numbers) < 2:
         return ()
     half = choice.default / 2
     return (min(numbers, key=lambda number: abs(number - half)),)

@@ -17,7 +17,11 @@ _COMPLETE = "complete.json"  # written last: without it the pictures are made ag
 
 def has_reference(folder: Path) -> bool:
     """Whether all reference pictures are there."""
-    return (folder / _COMPLETE).is_file()
+    complete = folder / _COMPLETE
+    if not complete.is_file():
+        return False
+    pictures = json.loads(complete.read_text()).get("pictures", [])
+    return all((folder / name).is_file() for name in pictures)
 
 
 def make_reference(folders: Folders, plan: Plan, situation: Situation, *, runner: Runner) -> bool:

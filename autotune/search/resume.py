@@ -44,7 +44,7 @@ def open_record(database: Database, plan: Plan, space: SearchSpace) -> tuple[sto
 
 
 def frozen_choices(space: SearchSpace) -> dict[str, tuple[Value, ...]]:
-    """Return each knob's values for Optuna: those that the plan wants, and the default, which the baseline needs."""
+    """Return each knob's values for Optuna: what the plan wants, and the default, for the baseline."""
     return {
         name: tuple(
             value for value in offered.values if value == offered.default or value in space.choices[name]
@@ -82,8 +82,8 @@ def open_optuna(
 def mend(database: Database, optuna_study: optuna.Study) -> None:
     """Bring our tables and Optuna's to the same state, wherever a kill parted them.
 
-    Only the holder of the study's lock may call this. What ended is told; what was begun and never ended is told as
-    failed without evidence, so that it is tried again.
+    Only the holder of the study's lock may call this. What ended is told; what was begun and never ended is
+    told as failed without evidence, so that it is tried again.
     """
     name = optuna_study.study_name
     history.reap(database, name)
@@ -129,8 +129,8 @@ def _check_choices(
         if then_values is None or now_values is None or then_values != now_values:
             then_shown, now_shown = _shown(then_values), _shown(now_values)
             message = (
-                f"Study '{study}' was begun with other choices: knob '{name}' had {then_shown} and now has {now_shown}. "
-                f"{_OTHER_NAME}, or go on where it was begun."
+                f"Study '{study}' was begun with other choices: knob '{name}' had {then_shown} and now has "
+                f"{now_shown}. {_OTHER_NAME}, or go on where it was begun."
             )
             raise PlanError(message)
 

@@ -45,7 +45,8 @@ def _nothing_measured(plan: Plan, trials: Sequence[TrialRecord]) -> str:
     message = last.failure.message if last.failure is not None else ""
     return (
         f"None of the {len(failed)} trials could be measured ({describe_failures(failed)}). "
-        f"The last one, '{last.describe()}', said: {message.rstrip('.')}. Its log is '{last.folder / 'log.txt'}'."
+        f"The last one, '{last.describe()}', said: {message.rstrip('.')}. "
+        f"Its log is '{last.folder / 'log.txt'}'."
     )
 
 

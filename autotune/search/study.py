@@ -73,8 +73,8 @@ class Study:
     def hypervolume(self) -> float:
         """Return the share of the worthwhile region that the front dominates, 0 to 1: it only grows.
 
-        The region lies between perfection and the plan's limit in each objective; where there is no limit, twice the
-        baseline's loss. 0 until the baseline is measured.
+        The region lies between perfection and the plan's limit in each objective; where there is no limit,
+        twice the baseline's loss. 0 until the baseline is measured.
         """
         reference = self._reference()
         if reference is None or not all(bound > 0 for bound in reference):
@@ -132,7 +132,7 @@ class Study:
         )
 
     def speedup(self, trial: TrialRecord) -> float | None:
-        """Return how many times as fast as the baseline a trial was, or None where either was not measured."""
+        """Return how many times as fast as the baseline a trial was; None where either was not measured."""
         baseline, measurement = self.baseline(), trial.measurement
         if baseline is None or measurement is None:
             return None
@@ -197,7 +197,7 @@ def is_fit(trial: TrialRecord, plan: Plan) -> bool:
 
 
 def is_wanted(trial: TrialRecord, plan: Plan) -> bool:
-    """Whether the plan's values for knobs include a trial's; the baseline is measured even where they do not."""
+    """Whether the plan's values for knobs include a trial's; the baseline is measured in any case."""
     return all(trial.settings[name] in values for name, values in plan.knobs.items())
 
 

@@ -90,7 +90,8 @@ def run_study(  # noqa: PLR0913 - the door to the loop: each is a part of the wo
         allow_approximate=plan.allow_approximate,
         narrowed=plan.knobs,
     )
-    busy = f"Study '{plan.study}' is being tuned by somebody else. Wait for it, or choose another name with --study."
+    remedy = "Wait for it, or choose another name with --study."
+    busy = f"Study '{plan.study}' is being tuned by somebody else. {remedy}"
     with (
         open_database(url) as database,
         store_errors(database.address),

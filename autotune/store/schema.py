@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, ForeignKey, String, UniqueConstraint
+from sqlalchemy import JSON, DateTime, Float, ForeignKey, String, UniqueConstraint
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -64,6 +64,6 @@ class TrialRow(Table):
     state: Mapped[str] = mapped_column(String(16), index=True)
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    seconds: Mapped[float | None]
+    seconds: Mapped[float | None] = mapped_column(Float)
     outcome_kind: Mapped[str | None] = mapped_column(String(32))
     outcome: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)

@@ -48,7 +48,7 @@ def meaning(address: str, reason: str) -> str:
 
 @contextmanager
 def store_errors(address: str) -> Iterator[None]:
-    """Turn what a driver reports, directly or through Optuna, into a `StoreError` with a message for the user.
+    """Turn what a driver reports, directly or through Optuna, into a `StoreError` for the user.
 
     Raises:
         StoreError: The database cannot be read or written.

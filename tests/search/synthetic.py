@@ -1,4 +1,4 @@
-"""A synthetic pipeline: knobs, a situation and a runner that computes what real ones measure, in microseconds."""
+"""A synthetic pipeline: knobs, a situation and a runner that computes what real ones measure."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -68,7 +68,7 @@ def runner(events: list[str] | None = None) -> Callable[[Job], Outcome]:
 
 
 def outcome(settings: Settings) -> Outcome:
-    """Return what a recipe comes to: always the same for the same settings, failures of every kind among them."""
+    """Return what a recipe comes to: the same for the same settings, failures of many kinds among them."""
     failure = _failure(settings)
     return failure if failure is not None else measurement(settings)
 
@@ -89,7 +89,9 @@ def measurement(settings: Settings) -> Measurement:
     memory *= {"none": 1.0, "regional": 1.1, "full": 1.25}[str(settings["compile"])]
     likeness = 1.0 - {"float32": 0.0, "bfloat16": 0.03, "float16": 0.01}[str(settings["dtype"])]
     likeness -= {"none": 0.0, "int8_weight_only": 0.03, "int8_dynamic": 0.06}[str(settings["quantization"])]
-    likeness -= {0: 0.0, 256: 0.02, 512: 0.01}[int(settings["vae_tiling"])] + (20 - int(settings["steps"])) * 0.006
+    likeness -= {0: 0.0, 256: 0.02, 512: 0.01}[int(settings["vae_tiling"])] + (
+        20 - int(settings["steps"])
+    ) * 0.006
     latency_s = speed * 2.0 * (1 + _noise(settings) * 0.02)
     return Measurement(
         calls_s=tuple(latency_s * (1 + 0.001 * i) for i in range(5)),
@@ -108,9 +110,12 @@ def _failure(settings: Settings) -> Failure | None:
         FailureKind.CRASH: full and settings["vae_tiling"] == 512,
         FailureKind.OUT_OF_MEMORY: full and settings["dtype"] == "float32" and settings["fuse_qkv"],
         FailureKind.TIMEOUT: full and settings["attention_slicing"] == "max",
-        FailureKind.CORRUPT_PICTURE: bfloat and settings["quantization"] == "int8_dynamic" and settings["vae_slicing"],
+        FailureKind.CORRUPT_PICTURE: bfloat
+        and settings["quantization"] == "int8_dynamic"
+        and settings["vae_slicing"],
         FailureKind.NOT_APPLIED: settings["attention_slicing"] != "none" and settings["fuse_qkv"],
-        FailureKind.UNSUPPORTED: settings["quantization"] == "int8_weight_only" and settings["dtype"] == "float16",
+        FailureKind.UNSUPPORTED: settings["quantization"] == "int8_weight_only"
+        and settings["dtype"] == "float16",
     }
     kind = next((kind for kind, holds in cases.items() if holds), None)
     if kind is None:
