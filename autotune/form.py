@@ -4,11 +4,10 @@ import math
 import types
 import typing
 from collections.abc import Iterable
-from typing import Any
 
 from autotune.errors import unknown_name_message
 
-_SAID: dict[Any, str] = {
+_SAID: dict[object, str] = {
     bool: "true or false",
     int: "a whole number",
     float: "a number",
@@ -48,14 +47,14 @@ def why_unknown_key(names: Iterable[str], known: Iterable[str], *, where: str = 
     return None if unknown is None else unknown_name_message(f"key{where}", unknown, words)
 
 
-def _without_none(hint: Any) -> Any:  # noqa: ANN401 - an annotation
+def _without_none(hint: object) -> object:
     """An annotation such as `int | None` without its None, any other one as it is."""
     if not isinstance(hint, types.UnionType):
         return hint
     return next(kind for kind in typing.get_args(hint) if kind is not types.NoneType)
 
 
-def _is_of(value: object, kind: Any) -> bool:  # noqa: ANN401 - an annotation
+def _is_of(value: object, kind: object) -> bool:
     """Whether a value is of a kind; of kinds that are not looked at, every value is."""
     if kind not in _SAID:
         return True
