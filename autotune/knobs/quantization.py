@@ -1,6 +1,6 @@
 """quantization: the denoiser's matrix weights in 8 bits, for half the memory and, compiled, more speed."""
 
-from autotune.knob import Choice, Knob, Setup, Situation, Stage, Touches
+from autotune.knob import Choice, Knob, Settings, Setup, Situation, Stage, Touches
 
 
 def domain(situation: Situation) -> Choice:
@@ -36,6 +36,16 @@ def turn(setup: Setup, value: str) -> None:
         quantize_(part, Int8DynamicActivationInt8WeightConfig(), filter_fn=is_worthwhile)
 
 
+def conflict(settings: Settings) -> str | None:
+    """Refuse float16, in which the products overflow."""
+    if settings.get("quantization", "none") == "none" or settings.get("dtype", "float32") != "float16":
+        return None
+    return (
+        "quantization does not go with dtype = float16: torchao multiplies by the 8-bit weights before it scales "
+        "them, which overflows (torchao 0.18, int8_tensor.py). Use bfloat16."
+    )
+
+
 def applied(setup: Setup, value: str) -> str | None:
     """Count the linear weights that are 8-bit tensors, and look at whether activations are quantized too."""
     import torch
@@ -68,5 +78,6 @@ KNOB = Knob(
     touches=frozenset({Touches.STEP, Touches.STEP_MEMORY, Touches.LIKENESS}),
     domain=domain,
     turn=turn,
+    conflict=conflict,
     applied=applied,
 )
