@@ -1,1 +1,1 @@
-"""The one place that owns torch and diffusers: it loads, turns knobs and measures, as a program of its own."""
+"""The one owner of torch and diffusers: it loads, turns knobs and measures, as a program of its own."""

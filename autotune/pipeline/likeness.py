@@ -105,7 +105,7 @@ def why_corrupt(picture: Tensor) -> str | None:
 
 def _to_yiq(pictures: Tensor) -> Tensor:
     scaled = pictures * 255.0
-    halved = functional.avg_pool2d(scaled, 2) if min(pictures.shape[-2:]) >= 32 else scaled  # noqa: PLR2004
+    halved = functional.avg_pool2d(scaled, 2) if min(pictures.shape[-2:]) >= 32 else scaled
     matrix = torch.tensor(_YIQ, dtype=halved.dtype, device=halved.device)
     return torch.einsum("ij,njhw->nihw", matrix, halved)
 

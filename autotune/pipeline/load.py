@@ -219,7 +219,7 @@ def _turn(knob: Knob, setup: Setup, value: Value) -> None:
 
 
 def _without_checker(folder: Path) -> dict[str, Any]:
-    """Leave the safety checker out where the model has one: a picture that it blackens would score as different."""
+    """Leave out a safety checker: a picture that it blackens would score as different."""
     import json
 
     index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))

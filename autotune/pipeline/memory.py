@@ -1,4 +1,4 @@
-"""Peak memory that a trial adds to its machine, by stage: high-water marks, not samples, while calls are timed.
+"""Peak memory that a trial adds to its machine, by stage: high-water marks while calls are timed.
 
 On a CPU (Linux): the kernel's high-water mark of the process (`VmHWM`) is reset at the start of each stage by
 writing "5" to `/proc/self/clear_refs`; file-backed pages are subtracted, since the kernel can drop them, and

@@ -1,4 +1,4 @@
-"""What there is: the machine as a Target, the model as a Blueprint, from configuration files without weights."""
+"""What there is: the machine as a Target, and the model as a Blueprint, from its configuration files."""
 
 import inspect
 import json
@@ -168,7 +168,7 @@ def read_blueprint(folder: Path, name: str) -> Blueprint:
 
 
 def _is_part(entry: object) -> bool:
-    return isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str)  # noqa: PLR2004 - [library, class]
+    return isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str)
 
 
 def _module(folder: Path, part: str, entry: list[str], name: str) -> torch.nn.Module | None:

@@ -52,11 +52,9 @@ def settle(run: Callable[[int], Any], first_s: float, protocol: Protocol) -> lis
 
 
 def time_calls(run: Callable[[int], Any], protocol: Protocol) -> list[float]:
-    """Time calls until the order-statistic interval of their median is narrow, or the protocol's limits are
-    reached.
+    """Time calls until the interval of their median is narrow, or the protocol's limits are reached.
 
-    A recompilation inside a timed call raises: then the trial was not settled, and its seconds would be
-        wrong.
+    A recompilation inside a timed call raises: the trial was not settled, and its seconds would be wrong.
 
     Args:
         run: Makes the pictures of call number k.
