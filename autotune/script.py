@@ -16,9 +16,13 @@ from types import CodeType
 from typing import Any
 
 from autotune.errors import KnobError, UnknownName
-from autotune.knob import Knob, Setup, Situation, Stage
+from autotune.knob import Knob, Situation, Stage
 from autotune.recipe import Recipe
 from autotune.units import format_bytes, format_duration
+
+_LINT = re.compile(
+    r"  # (?:noqa|type: ignore)[^\n]*"
+)  # words to our linters, which mean nothing in the script
 
 _HEAD = '''\
 #!/usr/bin/env python3
@@ -52,7 +56,7 @@ def load(model, device, prompts):
         loading={{}},
         call={{}},
         model_path=model,
-        workload=SimpleNamespace(**{{**WORKLOAD, "model": model, "prompts": tuple(prompts), "batch": len(prompts)}}),
+        workload=SimpleNamespace(**{{**WORKLOAD, "prompts": tuple(prompts), "batch": len(prompts)}}),
         facts=FACTS,
         settings=SETTINGS,
         is_placed=False,
@@ -79,8 +83,8 @@ def main():
     """Make one picture for each prompt."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("prompts", nargs="+", metavar="PROMPT")
-    arguments.add_argument("-o", "--out", type=Path, default=Path("out.png"), help="out.png; out-1.png, … for several")
-    arguments.add_argument("--seed", type=int, default=0, help="seed of the first picture; the next has the next one")
+    arguments.add_argument("-o", "--out", type=Path, default=Path("out.png"), help="out-1.png, … for several")
+    arguments.add_argument("--seed", type=int, default=0, help="of the first picture; then one more each")
     arguments.add_argument("--device", default=DEVICE)
     arguments.add_argument("--model", default=MODEL, help="folder or hub id")
     given = arguments.parse_args()
@@ -130,15 +134,15 @@ def script_text(
         device=_literal(situation.target.device),
     )
     constants = (
-        f"\nWORKLOAD = {_literal(_workload(situation))}\nFACTS = {_literal(_plain(situation.blueprint.facts))}\n"
-        f"SETTINGS = {_literal(settings)}\n"
+        f"\nWORKLOAD = {_literal(_workload(situation, model_path))}\n"
+        f"FACTS = {_literal(_plain(situation.blueprint.facts))}\nSETTINGS = {_literal(settings)}\n"
     )
     turns = "".join(f"\n\n{_turn_source(knob)}" for knob in chosen)
     return head + constants + turns + _load_source(recipe, chosen) + _MAIN
 
 
 def foreign_names(turn: Any) -> set[str]:  # noqa: ANN401 - any function
-    """Return the names that a function takes from outside itself, builtins left out: none, when it stands alone.
+    """Return the names that a function takes from its file, builtins left out: none, when it stands alone.
 
     >>> foreign_names(foreign_names) >= {"_globals_of"}
     True
@@ -159,10 +163,10 @@ def _turn_source(knob: Knob) -> str:
     foreign = sorted(foreign_names(knob.turn))
     if foreign:
         raise KnobError(
-            f"Knob '{knob.name}' cannot be exported as a script: its 'turn' uses {', '.join(foreign)} from its file. "
-            "Export the recipe as .json and load it with autotune.load_pipeline."
+            f"Knob '{knob.name}' cannot be exported as a script: its 'turn' uses {', '.join(foreign)} from "
+            "its file. Export the recipe as .json and load it with autotune.load_pipeline."
         )
-    source = textwrap.dedent(inspect.getsource(knob.turn))
+    source = _LINT.sub("", textwrap.dedent(inspect.getsource(knob.turn)))
     return re.sub(r"\bdef \w+\(", f"def {_turn_name(knob)}(", source, count=1).rstrip() + "\n"
 
 
@@ -208,11 +212,10 @@ def _described(recipe: Recipe) -> str:
     return "\n".join(lines)
 
 
-def _workload(situation: Situation) -> dict[str, Any]:
+def _workload(situation: Situation, model_path: str) -> dict[str, Any]:
     """The workload without its prompts, which the script takes from its command line."""
-    return {
-        name: value for name, value in asdict(situation.workload).items() if name not in ("model", "prompts")
-    }
+    kept = {name: value for name, value in asdict(situation.workload).items() if name != "prompts"}
+    return kept | {"model": model_path}
 
 
 def _plain(facts: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
@@ -227,6 +230,3 @@ def _literal(value: object) -> str:
 def _quotable(text: str) -> str:
     """Text that can stand in a docstring: it neither ends it nor escapes."""
     return text.replace("\\", "/").replace('"""', "'''")
-
-
-_SETUP_FIELDS = tuple(Setup.__dataclass_fields__)

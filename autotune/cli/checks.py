@@ -130,14 +130,14 @@ def nvml_check() -> Check:
     """Return whether the NVIDIA driver answers: a GPU's memory outside torch is counted by it."""
     try:
         import pynvml
-
+    except ImportError:
+        return Check(name="nvidia driver", state="warn", found="no NVML", remedy="pip install nvidia-ml-py")
+    try:
         pynvml.nvmlInit()
         try:
             found = f"driver {pynvml.nvmlSystemGetDriverVersion()}, {pynvml.nvmlDeviceGetCount()} GPUs"
         finally:
             pynvml.nvmlShutdown()
-    except ImportError:
-        return Check(name="nvidia driver", state="warn", found="no NVML", remedy="pip install nvidia-ml-py")
     except pynvml.NVMLError as error:
         remedy = "Only of use on an NVIDIA GPU: install its driver where there is one."
         return Check(name="nvidia driver", state="warn", found=str(error), remedy=remedy)

@@ -36,8 +36,8 @@ def say_json(document: Mapping[str, Any] | list[Any], *, is_line: bool = False) 
 def console(*, is_for_results: bool = True) -> "Console":
     """Return a Rich console on stdout or stderr.
 
-    On a terminal it takes the terminal's width and colours. Elsewhere nothing is wrapped or coloured, so that a table in
-    a log or a pipe keeps one line a row.
+    On a terminal it takes the terminal's width and colours. Elsewhere nothing is wrapped or coloured, so that
+    a table in a log or a pipe keeps one line a row.
     """
     from rich.console import Console
 
@@ -57,6 +57,17 @@ def plain_table(*headings: str) -> "Table":
         is_right = heading.endswith(">")
         table.add_column(heading.removesuffix(">"), justify="right" if is_right else "left", overflow="fold")
     return table
+
+
+def say_table(table: "Table") -> None:
+    """Write a table on stdout; in a log or a pipe without the spaces that fill its lines up."""
+    if is_terminal():
+        console().print(table)
+        return
+    plain = console()
+    with plain.capture() as captured:
+        plain.print(table)
+    say("\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n")))
 
 
 def is_terminal() -> bool:

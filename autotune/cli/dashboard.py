@@ -2,7 +2,7 @@
 
 import ipaddress
 import socket
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,7 @@ from autotune.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
     from wsgiref.simple_server import WSGIServer
+    from wsgiref.types import WSGIApplication
 
 _PORTS = 65_535
 
@@ -60,12 +61,13 @@ def check_loopback(host: str) -> None:
         is_loopback = False
     if not is_loopback:
         raise UsageError(
-            f"The dashboard cannot listen on '{host}': it has no password and can delete studies, so only this machine may "
-            "reach it. Use --host 127.0.0.1, and from elsewhere a tunnel: ssh -L 8080:127.0.0.1:8080 THIS-MACHINE."
+            f"The dashboard cannot listen on '{host}': it has no password and can delete studies, so only "
+            "this machine may reach it. Use --host 127.0.0.1, and from elsewhere a tunnel: "
+            "ssh -L 8080:127.0.0.1:8080 THIS-MACHINE."
         )
 
 
-def _application(study: str, storage: str) -> tuple[str, Any]:
+def _application(study: str, storage: str) -> "tuple[str, WSGIApplication]":
     """Return the path of the page to open, and the dashboard as a WSGI application."""
     import optuna_dashboard
 
@@ -80,7 +82,7 @@ def _application(study: str, storage: str) -> tuple[str, Any]:
     return page, optuna_dashboard.wsgi(tables, artifact_store=artifact_store(database.folders))
 
 
-def _server(host: str, port: int, application: Any) -> "WSGIServer":
+def _server(host: str, port: int, application: "WSGIApplication") -> "WSGIServer":
     """Bind the port.
 
     Raises:
@@ -98,14 +100,15 @@ def _server(host: str, port: int, application: Any) -> "WSGIServer":
     class QuietHandler(WSGIRequestHandler):
         """Serves without a line on stderr for each request."""
 
-        def log_message(self, *_: Any) -> None:
+        def log_message(self, *_: object) -> None:
             """Say nothing."""
 
     try:
         return make_server(host, port, application, Server, QuietHandler)
     except OSError as error:
         raise UsageError(
-            f"Port {port} of {host} cannot be used: {error.strerror}. Choose another with --port, or 0 for any."
+            f"Port {port} of {host} cannot be used: {error.strerror}. "
+            "Choose another with --port, or 0 for any."
         ) from error
 
 

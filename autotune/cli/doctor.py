@@ -41,5 +41,5 @@ def doctor(device: Device = "auto", is_json: AsJson = False) -> None:
 
 
 def _line(check: "Check") -> str:
-    remedy = f"\n{'':26}-> {check.remedy}" if check.remedy and check.state != "ok" else ""
-    return f"{check.state:<9}{check.name:<17}{check.found}{remedy}"
+    remedy = f"\n{'':27}-> {check.remedy}" if check.remedy and check.state != "ok" else ""
+    return f"{check.state:<9}{check.name:<18}{check.found}{remedy}"

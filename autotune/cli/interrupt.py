@@ -1,4 +1,4 @@
-"""Ctrl-C in two steps: the first lets the running trial finish, the second ends it; nothing is lost either way."""
+"""Ctrl-C in two steps: the first lets the running trial finish, the second ends it; nothing is lost."""
 
 import signal
 from collections.abc import Callable, Iterator

@@ -53,7 +53,7 @@ def _offered(listed: "tuple[Knob, ...]", model: str, device: str) -> "dict[str, 
 
 
 def _say_table(listed: "tuple[Knob, ...]", offered: "dict[str, Choice]") -> None:
-    from autotune.cli.console import console, plain_table, say
+    from autotune.cli.console import plain_table, say, say_table
 
     headings = ("knob", "stage", "", "values here" if offered else "summary")
     table = plain_table(*headings)
@@ -61,7 +61,7 @@ def _say_table(listed: "tuple[Knob, ...]", offered: "dict[str, Choice]") -> None
         choice = offered.get(knob.name)
         last = _said(choice) if choice else knob.summary
         table.add_row(knob.name, knob.stage.name.lower(), _CHANGES if knob.changes_result else "", last)
-    console().print(table)
+    say_table(table)
     say()
     say("One in detail: autotune knobs NAME." + ("" if offered else " What a model offers: --model MODEL."))
 

@@ -83,12 +83,12 @@ def study_name(model: str) -> str:
 
 
 def parse_prompts(content: bytes, source: str) -> tuple[str, ...]:
-    """Return the prompts of a file: one a line; empty lines and lines that start with '#' are left out.
+    r"""Return the prompts of a file: one a line; empty lines and lines that start with '#' are left out.
 
     Raises:
         UsageError: It is no text, or holds no prompt.
 
-    >>> parse_prompts(b"# two\\na cat\\n\\n  a dog\\n", "prompts.txt")
+    >>> parse_prompts(b"# two\na cat\n\n  a dog\n", "prompts.txt")
     ('a cat', 'a dog')
     """
     if b"\0" in content:

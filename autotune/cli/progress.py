@@ -49,7 +49,7 @@ class Progress:
 
     @property
     def time_left_s(self) -> float | None:
-        """Seconds until the budget is spent at the pace so far, when the running trial began; None if unknown."""
+        """Seconds until the budget is spent at the pace so far, as of the last event; None if unknown."""
         if self.study is None:
             return None
         elapsed_s = sum(trial.seconds for trial in self.study.trials)

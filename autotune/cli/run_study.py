@@ -1,4 +1,4 @@
-"""Runs a study for `autotune tune`: shows progress, takes Ctrl-C, prints what was found and what to do next."""
+"""Runs a study for `autotune tune`: shows progress, takes Ctrl-C, prints what was found and what is next."""
 
 import shlex
 import sys

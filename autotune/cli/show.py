@@ -49,7 +49,7 @@ def show(
 
 def _say_table(study: "Study", *, is_complete: bool) -> None:
     from autotune.cli import tables
-    from autotune.cli.console import console, say
+    from autotune.cli.console import say, say_table
     from autotune.report.figures import answer, rows
 
     if not is_complete:
@@ -58,7 +58,7 @@ def _say_table(study: "Study", *, is_complete: bool) -> None:
     every = rows(study)
     tables.say_head(study)
     say()
-    console().print(tables.trials_table(every))
+    say_table(tables.trials_table(every))
     say()
     say(answer(every))
 
@@ -82,7 +82,7 @@ def _say_one(study: "Study", number: int, *, is_json: bool) -> None:
 
 
 def _say_studies(names: tuple[str, ...], storage: str, *, is_json: bool) -> None:
-    from autotune.cli.console import console, plain_table, say, say_json
+    from autotune.cli.console import plain_table, say, say_json, say_table
     from autotune.cli.studies import study_meant
     from autotune.report.figures import answer, rows
 
@@ -97,6 +97,6 @@ def _say_studies(names: tuple[str, ...], storage: str, *, is_json: bool) -> None
         counts = (str(len(found.trials)), str(len(found.front())))
         where = found.situation.target.device
         table.add_row(found.name, found.plan.workload.model, where, *counts, answer(rows(found)))
-    console().print(table)
+    say_table(table)
     say()
     say("Show one with: autotune show STUDY")

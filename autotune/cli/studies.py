@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def storage_url(storage: str) -> str:
-    """Return the URL of what --storage names: a URL as it is, a file as an SQLite database; "" is the default.
+    """Return the URL of what --storage names: a URL as it is, a file as SQLite; "" is the default.
 
     >>> storage_url("studies/first.db"), storage_url("postgresql://me@host/studies")
     ('sqlite:///studies/first.db', 'postgresql://me@host/studies')

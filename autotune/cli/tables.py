@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from autotune.cli.console import console, plain_table, say
+from autotune.cli.console import plain_table, say, say_table
 from autotune.plan import describe_limits
 from autotune.report.figures import Row, Standing, answer, front_rows, rows
 from autotune.units import format_bytes, format_duration
@@ -29,7 +29,7 @@ def say_front(study: "Study") -> None:
     every = rows(study)
     say_head(study)
     say()
-    console().print(front_table(front_rows(every), batch=study.plan.workload.batch))
+    say_table(front_table(front_rows(every), batch=study.plan.workload.batch))
     say()
     if failures := study.failures().most_common():
         say("Failed: " + ", ".join(f"{count} {kind.value}" for kind, count in failures) + ".")
@@ -39,7 +39,7 @@ def say_front(study: "Study") -> None:
 def say_head(study: "Study") -> None:
     """Print what the study is about."""
     workload, target = study.situation.workload, study.situation.target
-    done = sum(trial.outcome is not None for trial in study.trials)
+    done = sum(trial.counts for trial in study.trials)
     say(f"Study '{study.name}': {workload.model} on {target.describe()}, {done} trials")
     size = f"{workload.width_px} × {workload.height_px} px"
     say(f"A call makes {workload.batch} × {size} in {workload.steps} steps, guidance {workload.guidance:g}")

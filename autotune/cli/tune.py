@@ -64,8 +64,8 @@ def tune(
 ) -> None:
     """Search the settings of a model for speed, memory and likeness.
 
-    Flags override the fields of a plan, and the same command resumes. Ctrl-C finishes the running trial and stops; a second one stops at once.
-    Either way every finished trial is kept.
+    Flags override the fields of a plan, and the same command resumes. Ctrl-C finishes the running trial and
+    stops; a second one stops at once. Either way every finished trial is kept.
     """
     from autotune.cli.plan_from_flags import Flags, parse_prompts
     from autotune.cli.run_study import Doors, run_study

@@ -1,4 +1,4 @@
-"""Figures: every trial beside the untuned baseline of its own study, as the tables, the page and JSON show them."""
+"""Figures: every trial beside the untuned baseline of its own study, for tables, the page and JSON."""
 
 import enum
 from collections.abc import Iterable
