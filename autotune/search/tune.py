@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import optuna
@@ -35,7 +35,7 @@ from autotune.store import history
 from autotune.store.engine import Database, open_database
 from autotune.store.lock import exclusive
 from autotune.store.optuna_tables import optuna_storage
-from autotune.store.records import TrialRecord
+from autotune.store.records import TrialRecord, TrialState
 from autotune.store.trouble import store_errors
 
 _STOPPED = "you stopped it"
@@ -167,6 +167,8 @@ def _run_trial(bench: _Bench, study: Study) -> tuple[Study, str | None]:
     study = study.with_trial(finished)
     tell(bench.optuna_study, finished, study=study, folders=bench.database.folders)
     history.mark_told(bench.database, name, trial.number)
+    finished = replace(finished, state=TrialState.TOLD)
+    study = study.with_trial(finished)
     bench.listen(TrialFinished(record=finished, study=study))
     was_cancelled = finished.failure is not None and finished.failure.kind == FailureKind.CANCELLED
     return study, _STOPPED if was_cancelled else None
