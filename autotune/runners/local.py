@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from autotune import errors
 from autotune.blueprint import Blueprint
@@ -49,7 +49,7 @@ class LocalRunner:
         self._server: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
         self._life_fd = -1
-        self._log: Any = None
+        self._log: IO[bytes] | None = None
         self._pid = 0
         self._cancelled = threading.Event()
 
