@@ -7,7 +7,7 @@ def domain(situation: Situation) -> Choice:
     """Offer it where a noticeable share of the denoiser's or VAE's weights is in convolutions."""
     blueprint = situation.blueprint
     parts = [blueprint.parts[name] for name in ("unet", "transformer", "vae") if name in blueprint.parts]
-    if not any(part.conv_share > 0.1 for part in parts):  # noqa: PLR2004 - a patch embedding alone gains nothing
+    if not any(part.conv_share > 0.1 for part in parts):
         return Choice((False,), why="neither the denoiser nor the VAE is made of convolutions")
     if any(word in part.class_name for part in parts for word in ("3D", "Wan", "LTX", "Video")):
         return Choice((False,), why="the layout is for pictures: models of video have convolutions over time")
@@ -33,7 +33,7 @@ def applied(setup: Setup, value: bool) -> str | None:
         part = getattr(setup.pipeline, name, None)
         for path, weight in part.named_parameters() if part is not None else ():
             # A 1 x 1 kernel or a single channel has one layout only: nothing to see there.
-            if weight.dim() != 4 or weight.shape[1] == 1 or weight.shape[2] * weight.shape[3] == 1:  # noqa: PLR2004
+            if weight.dim() != 4 or weight.shape[1] == 1 or weight.shape[2] * weight.shape[3] == 1:
                 continue
             seen += 1
             if weight.device.type != "meta" and not weight.is_contiguous(memory_format=torch.channels_last):

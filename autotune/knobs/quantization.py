@@ -8,7 +8,7 @@ def domain(situation: Situation) -> Choice:
     blueprint = situation.blueprint
     if not situation.target.has("torchao"):
         return Choice(("none",), why="it needs the package 'torchao'")
-    if blueprint.denoiser is None or blueprint.parts[blueprint.denoiser].linear_share <= 0.1:  # noqa: PLR2004
+    if blueprint.denoiser is None or blueprint.parts[blueprint.denoiser].linear_share <= 0.1:
         return Choice(
             ("none",), why="less than a tenth of the denoiser's weights is in layers that can be quantized"
         )
@@ -41,8 +41,8 @@ def conflict(settings: Settings) -> str | None:
     if settings.get("quantization", "none") == "none" or settings.get("dtype", "float32") != "float16":
         return None
     return (
-        "quantization does not go with dtype = float16: torchao multiplies by the 8-bit weights before it scales "
-        "them, which overflows (torchao 0.18, int8_tensor.py). Use bfloat16."
+        "quantization does not go with dtype = float16: torchao multiplies by the 8-bit weights before it "
+        "scales them, which overflows (torchao 0.18, int8_tensor.py). Use bfloat16."
     )
 
 

@@ -7,7 +7,7 @@ def domain(situation: Situation) -> Choice:
     """Offer 75 to 20 % of the workload's steps, never fewer than 2."""
     full = situation.workload.steps
     fewer = sorted({round(full * percent / 100) for percent in (75, 60, 50, 40, 30, 20)}, reverse=True)
-    values = tuple(steps for steps in fewer if 2 <= steps < full)  # noqa: PLR2004 - a single step is no schedule
+    values = tuple(steps for steps in fewer if 2 <= steps < full)
     return Choice((full, *values), why="" if values else "there are too few steps to leave any out")
 
 
