@@ -16,6 +16,8 @@ TORCH_VERSION := 2.13.0
 DEMO_STUDY   := demo-study
 DEMO_COMMAND := $(BIN)/autotune tune demo --out $(DEMO_STUDY)
 GPU_STUDY    := studies/gpu
+GPU_WORK     := build/gpu
+RUN          := $(BIN)/python
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-fast check bench docs golden gpu-check constraints clean
@@ -52,8 +54,8 @@ check: setup ## Format, lint, types, floors and shape: half a minute
 	$(BIN)/mypy --strict autotune tests
 	$(PYTEST) -q tests/test_floors.py tests/test_shape.py
 
-bench: setup ## Replay the recorded studies: regret of each sampler by number of trials
-	$(BIN)/python -m autotune bench
+bench: setup ## What autotune itself costs, as ratios measured in one run
+	$(BIN)/python -m tests.bench.overheads
 
 docs: setup ## Write the reference again from the code
 	$(BIN)/python docs/generate.py
@@ -61,10 +63,18 @@ docs: setup ## Write the reference again from the code
 golden: setup ## Write the golden files again; review the diff
 	$(PYTEST) -m "golden and not gpu" --rewrite-golden -p no:randomly
 
-gpu-check: setup ## On a machine with CUDA: the tests marked gpu and the demo study; results under studies/gpu
-	mkdir -p $(GPU_STUDY)
-	AUTOTUNE_REQUIRE=gpu $(PYTEST) -m gpu --junitxml=$(GPU_STUDY)/tests.xml
-	$(BIN)/autotune tune demo --device cuda --out $(GPU_STUDY)/demo
+# On a machine whose Python already has everything: make gpu-check NO_SETUP=1 RUN=python3
+gpu-check: $(if $(NO_SETUP),,setup) ## On a machine with CUDA: the tests marked gpu and the demo study; results under studies/gpu
+	mkdir -p $(GPU_STUDY) $(GPU_WORK)
+	AUTOTUNE_REQUIRE=gpu AUTOTUNE_GPU_RESULTS=$(GPU_STUDY) $(RUN) -m pytest -m gpu --junitxml=$(GPU_STUDY)/tests.xml tests/gpu; \
+	  echo $$? > $(GPU_STUDY)/tests.exit
+	$(RUN) -m autotune doctor --json > $(GPU_STUDY)/doctor.json || true
+	$(RUN) -m autotune tune demo --device cuda --study gpu-demo --storage $(GPU_WORK)/study.db --trials 60 --time 5m --trial-time 2m \
+	  --knob compile=none,regional,full --knob compile_vae=false,true
+	$(RUN) -m autotune show gpu-demo --all --json --storage $(GPU_WORK)/study.db > $(GPU_STUDY)/demo.json
+	$(RUN) -m autotune export gpu-demo -o $(GPU_STUDY)/recipe.json --force --storage $(GPU_WORK)/study.db
+	$(RUN) -m autotune report gpu-demo -o $(GPU_STUDY)/report.html --force --storage $(GPU_WORK)/study.db
+	@test "$$(cat $(GPU_STUDY)/tests.exit)" = 0
 
 constraints: ## Pin again what a clean install brings today
 	rm -rf build/constraints

@@ -1,6 +1,6 @@
 """What autotune itself costs, as ratios in one run: `make bench`.
 
-Each line is the median of several repeats on this machine, and what it is compared with was measured in the same run.
+Each line is the median of several repeats on this machine; what it is compared with comes from the same run.
 """
 
 import statistics
