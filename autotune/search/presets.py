@@ -11,55 +11,47 @@ _HALF = ("float16", "bfloat16")
 _BRAIN = ("bfloat16", "float16")
 
 # A wish is a knob and the values that would do, the best first. A value that is not on offer is passed over,
-# a wish without any is dropped, and of a recipe in conflict the last wishes are dropped until it is valid. So
-# one list suits a CPU and every GPU. The most telling recipes come first: eight are taken.
+# and a wish without any is dropped; where that is the first one, which the recipe is about, the recipe goes
+# with it. Of a recipe in conflict the last wishes are dropped until it is valid. So one list suits a CPU and
+# every GPU. The most telling recipes come first: eight are taken.
 _GUIDES: Mapping[str, Mapping[str, tuple[Value, ...]]] = {
     # diffusers, "Accelerate inference" and "Reduce memory usage"
     "half precision": {"dtype": _HALF},
     "half precision, channels last": {"dtype": _HALF, "channels_last": (True,)},
     # diffusers, "torch.compile": regional compilation costs a fraction of the time before the first picture
-    "regional compile": {"dtype": _BRAIN, "channels_last": (True,), "compile": ("regional",)},
+    "regional compile": {"compile": ("regional",), "dtype": _BRAIN, "channels_last": (True,)},
     # pytorch.org, "Accelerating Generative AI Part III: Diffusion, Fast", step by step
     "diffusion, fast": {
-        "dtype": _BRAIN,
         "compile": ("full", "regional"),
+        "dtype": _BRAIN,
         "compile_vae": (True,),
         "channels_last": (True,),
         "fuse_qkv": (True,),
     },
     # huggingface.co, "Exploring simple optimizations for SDXL": the smallest without offloading
-    "small": {
-        "dtype": _HALF,
-        "prompt_embeds": ("precomputed",),
-        "tiny_vae": (True,),
-        "vae_slicing": (True,),
-    },
+    "small": {"prompt_embeds": ("precomputed",), "dtype": _HALF, "tiny_vae": (True,), "vae_slicing": (True,)},
     # diffusers, "Speed up inference": a scheduler that needs fewer steps, where approximate knobs are allowed
-    "fewer steps": {"dtype": _HALF, "scheduler": ("dpmpp_2m", "unipc"), "steps": ()},
+    "fewer steps": {"steps": (), "scheduler": ("dpmpp_2m", "unipc"), "dtype": _HALF},
     "int8, fast": {
-        "dtype": _BRAIN,
         "quantization": ("int8_dynamic",),
+        "dtype": _BRAIN,
         "compile": ("full", "regional"),
         "compile_vae": (True,),
         "channels_last": (True,),
     },
-    "Tiny AutoEncoder": {"dtype": _HALF, "tiny_vae": (True,)},
-    "offloaded": {
-        "dtype": _HALF,
-        "offload": ("model",),
-        "prompt_embeds": ("precomputed",),
-        "vae_slicing": (True,),
-    },
-    "precomputed prompts": {"dtype": _HALF, "prompt_embeds": ("precomputed",)},
+    "Tiny AutoEncoder": {"tiny_vae": (True,), "dtype": _HALF, "vae_slicing": (True,)},
+    "CUDA graphs": {"compile_mode": ("reduce-overhead",), "compile": ("full", "regional"), "dtype": _BRAIN},
+    "offloaded": {"offload": ("model",), "dtype": _HALF, "vae_slicing": (True,)},
+    "precomputed prompts": {"prompt_embeds": ("precomputed",), "dtype": _HALF},
     "TF32": {"tf32": (True,), "channels_last": (True,)},
-    "float32, channels last": {"channels_last": (True,)},
+    "channels last": {"channels_last": (True,)},
     "float32, compiled": {"compile": ("regional", "full"), "channels_last": (True,)},
-    "int8 weights": {"dtype": _BRAIN, "quantization": ("int8_weight_only",)},
-    "tiled": {"dtype": _HALF, "vae_tiling": (512, 256, 128, 64), "vae_slicing": (True,)},
-    "fused": {"dtype": _HALF, "fuse_qkv": (True,)},
-    "sliced attention": {"dtype": _HALF, "attention_slicing": ("auto",)},
-    "no late guidance": {"dtype": _HALF, "guidance_cutoff": (0.6, 0.8, 0.4)},
-    "sequentially offloaded": {"dtype": _HALF, "offload": ("sequential",), "vae_slicing": (True,)},
+    "int8 weights": {"quantization": ("int8_weight_only",), "dtype": _BRAIN},
+    "tiled": {"vae_tiling": (512, 256, 128, 64), "dtype": _HALF, "vae_slicing": (True,)},
+    "fused": {"fuse_qkv": (True,), "dtype": _HALF},
+    "sliced attention": {"attention_slicing": ("auto", "max"), "dtype": _HALF},
+    "no late guidance": {"guidance_cutoff": (0.6, 0.8, 0.4), "dtype": _HALF},
+    "sequentially offloaded": {"offload": ("sequential",), "dtype": _HALF, "vae_slicing": (True,)},
 }
 
 
@@ -89,8 +81,10 @@ def presets(space: SearchSpace, count: int = COUNT) -> tuple[Preset, ...]:
 
 
 def _adapt(wishes: Mapping[str, tuple[Value, ...]], space: SearchSpace) -> Settings | None:
-    """The longest beginning of the wishes that is valid here, or None where there is none."""
+    """The longest beginning of the wishes that is valid here, or None where the first cannot be had."""
     granted = list(_granted(wishes, space))
+    if not granted or granted[0][0] != next(iter(wishes)):
+        return None
     # Where the plan leaves out a default, the first value that it wants stands in.
     base = {name: values[0] for name, values in space.choices.items()}
     for length in range(len(granted), 0, -1):

@@ -52,7 +52,7 @@ def _nothing_measured(plan: Plan, trials: Sequence[TrialRecord]) -> str:
 
 def _nearest(limit: Limit, plan: Plan, measured: Sequence[TrialRecord]) -> str | None:
     """What came nearest to one limit among the trials within all others; None where it was met."""
-    others = tuple(other for other in plan.limits() if other is not limit)
+    others = tuple(other for other in plan.limits() if other.objective is not limit.objective)
     rivals = [trial for trial in measured if _is_within(trial, others)] or measured
     best = min(
         rivals, key=lambda trial: limit.objective.loss(trial.measurement) if trial.measurement else 0.0
