@@ -68,3 +68,13 @@ def compiled_versions(function: Any) -> int:
 def compiled_modules(part: Any) -> list[Any]:
     """Return the modules of a part, itself included, that are called through `torch.compile`."""
     return [module for module in part.modules() if getattr(module, "_compiled_call_impl", None) is not None]
+
+
+def compiler_options(module: Any) -> dict[str, Any]:
+    """Return the options that a compiled module hands to the code generator; empty for other backends."""
+    import inspect
+
+    from torch._dynamo.eval_frame import innermost_backend
+
+    callback = inspect.getclosurevars(module._compiled_call_impl).nonlocals.get("callback")  # noqa: SLF001
+    return dict(getattr(innermost_backend(callback), "config", {}))

@@ -41,16 +41,20 @@ def _against_cuda_graphs(settings: Settings) -> str | None:
 
 
 def applied(setup: Setup, value: str) -> str | None:
-    """Look at the configuration that the compiled denoiser carries."""
-    from autotune.knobs._evidence import compiled_modules
+    """Look at the options that the compiled denoiser carries, and at whether CUDA graphs were given up."""
+    from torch._dynamo.utils import counters
+
+    from autotune.knobs._evidence import compiled_modules, compiler_options
 
     part = getattr(setup.pipeline, "unet", None) or setup.pipeline.transformer
     modules = compiled_modules(part)
     if not modules:
         return "No module of the denoiser is called compiled."
-    config = modules[0]._compiled_call_impl.get_compiler_config() or {}  # noqa: SLF001
     flag = {"reduce-overhead": "triton.cudagraphs"}.get(value, "max_autotune")
-    return None if config.get(flag) else f"The compiled denoiser does not carry '{flag}'."
+    if not compiler_options(modules[0]).get(flag):
+        return f"The compiled denoiser does not carry '{flag}'."
+    skips = counters["inductor"]["cudagraph_skips"]
+    return f"CUDA graphs were given up {skips} times." if value == "reduce-overhead" and skips else None
 
 
 KNOB = Knob(

@@ -44,6 +44,9 @@ def turn(setup: Setup, value: str) -> None:
     }
     name, extra = classes[value]
     config = setup.pipeline.scheduler.config
+    if value == "ddim" and config.get("timestep_spacing") == "linspace":
+        # DDIM steps back by a fixed count of timesteps, which "linspace" does not keep: it misses the end.
+        extra = {**extra, "timestep_spacing": "trailing"}
     if type(setup.pipeline.scheduler).__name__.startswith("FlowMatch"):
         extra = {
             "prediction_type": "flow_prediction",

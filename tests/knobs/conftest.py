@@ -1,5 +1,6 @@
 """What the tests of knobs share: model folders, un-turned pipelines, global state put back afterwards."""
 
+import gc
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -60,6 +61,7 @@ def untuned(
 def _state_put_back() -> Iterator[None]:
     """Undo what a trial may leave behind in its own process, but a test must not in this one."""
     from diffusers.models.attention_dispatch import _AttentionBackendRegistry
+    from torch._dynamo.eval_frame import cached_backends
     from torch._inductor import config as inductor
 
     flags = (
@@ -74,4 +76,6 @@ def _state_put_back() -> Iterator[None]:
         setattr(inductor, flag, value)
     _AttentionBackendRegistry.set_active_backend(backend)
     torch.set_float32_matmul_precision(precision)
-    torch._dynamo.reset()
+    if cached_backends:
+        gc.collect()  # backends are forgotten when they are collected, which must not happen while they are reset
+        torch._dynamo.reset()

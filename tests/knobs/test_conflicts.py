@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from autotune.knob import Settings, Situation
+from autotune.knob import Settings, Situation, Value
 from autotune.knobs import all_knobs, knob_named
 from autotune.pipeline.load import why_not_applied
 from autotune.space import build_space
@@ -97,7 +97,7 @@ def test_what_is_not_refused_runs(
     situated: Callable[[str], Situation],
 ) -> None:
     """Combinations drawn at random generate, repeat themselves, and every setting provably takes effect."""
-    narrowed = {} if is_compiled else {"compile": ["none"], "compile_vae": [False]}
+    narrowed: dict[str, list[Value]] = {} if is_compiled else {"compile": ["none"], "compile_vae": [False]}
     space = build_space(all_knobs(), situated(model), allow_approximate=True, narrowed=narrowed)
     rng = random.Random(20)
     for _ in range(draws):
@@ -109,4 +109,3 @@ def test_what_is_not_refused_runs(
         assert bool(torch.isfinite(pictures).all()), settings
         assert why_not_applied(setup, settings) is None, settings
         assert difference(pictures, pictures_of(setup)) < 1e-4, settings
-        torch._dynamo.reset()

@@ -1,4 +1,4 @@
-"""What each knob offers, by machine, model and workload: the default first, a reason where there is no choice."""
+"""What each knob offers, by machine, model and workload: the default first, a reason where there is none."""
 
 from dataclasses import replace
 

@@ -25,7 +25,7 @@ from autotune.script import foreign_names
 SOUND = """
 from autotune.knob import Choice, Knob, Stage
 KNOB = Knob(
-    name="{name}", summary="S.", stage=Stage.CALL, touches=frozenset(), domain=Choice, turn=print, applied=print
+    name="{name}", summary="S.", stage=Stage.CALL, touches=frozenset(), domain=id, turn=id, applied=id
 )
 """
 
@@ -102,7 +102,7 @@ def test_a_sound_file_is_found_and_a_hidden_one_is_not(folder_with: ModuleType) 
         ("KNOB = 'zoom'", "has a str where a Knob is needed"),
         (SOUND.format(name="boom"), "holds knob 'boom'. Name the file boom.py"),
         (
-            SOUND.format(name="zoom").replace("turn=print", "turn=None"),
+            SOUND.format(name="zoom").replace("turn=id", "turn=None"),
             "'turn' of knob 'zoom' is not a function",
         ),
         (SOUND.format(name=" "), "needs an identifier"),

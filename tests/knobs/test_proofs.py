@@ -1,4 +1,4 @@
-"""What single knobs promise beyond the contract, and what their proofs find when something was left undone."""
+"""What single knobs promise beyond the contract, and what their proofs find when something is undone."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from autotune.knob import Setup, Situation
+from autotune.knob import Setup, Situation, Value
 from autotune.knobs import knob_named
 from tests.knobs.workbench import difference, pictures_of, situation_of, turned
 
@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.filterwarnings("ignore")]
 Folders = Callable[[str], Path]
 Situations = Callable[[str], Situation]
 Baselines = Callable[[str], tuple[Setup, torch.Tensor]]
+ON = True
 
 
 @pytest.mark.parametrize("model", ["stable_diffusion", "flux"])
@@ -29,8 +30,11 @@ def test_precomputed_prompts_draw_the_same_pictures_in_any_order_and_number(
     assert setup.pipeline.text_encoder is None
     for prompts in (("a dog", "a red cat"), ("a dog", "a dog")):
         assert torch.equal(pictures_of(plain, prompts), pictures_of(setup, prompts))
-    both = pictures_of(setup, ("a dog",), num_images_per_prompt=2)
-    assert torch.equal(pictures_of(plain, ("a dog",), num_images_per_prompt=2), both)
+    same = {"latents": None, "num_images_per_prompt": 2}
+    drawn = [
+        pictures_of(s, ("a dog",), **same, generator=torch.Generator().manual_seed(3)) for s in (plain, setup)
+    ]
+    assert torch.equal(*drawn)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +54,7 @@ def test_what_was_not_encoded_is_refused(
         folder_of("stable_diffusion"), situated("stable_diffusion"), {"prompt_embeds": "precomputed"}
     )
 
-    with pytest.raises(ValueError, match="knows 2 prompts.* Set prompt_embeds = live"):
+    with pytest.raises(ValueError, match=r"knows 2 prompts.* Set prompt_embeds = live"):
         setup.pipeline(**call, height=32, width=32, num_inference_steps=2)
 
 
@@ -93,22 +97,23 @@ def test_a_cutoff_at_the_wrong_step_is_found(rows: list[int], words: str, untune
 @pytest.mark.parametrize(
     ("model", "value"),
     [
-        ("stable_diffusion", "dpmpp_2m"),
-        ("stable_diffusion", "unipc"),
-        ("stable_diffusion", "euler"),
+        ("demo", "dpmpp_2m"),
+        ("demo", "unipc"),
+        ("demo", "euler"),
+        ("pixart", "euler"),
         ("pixart", "ddim"),
         ("flux", "unipc"),
     ],
 )
 def test_every_solver_solves_the_same_equation(model: str, value: str, folder_of: Folders) -> None:
     """With many steps all solvers meet: a wrong one runs without an error, but draws something else."""
-    situation = situation_of(folder_of(model), steps=60, guidance=1.0, batch=1)
+    situation = situation_of(folder_of(model), steps=40, guidance=1.0, batch=1)
     base = turned(folder_of(model), situation, {})
     other = turned(folder_of(model), situation, {"scheduler": value})
     latents = [pictures_of(setup, output_type="latent").double() for setup in (base, other)]
-    distance = (latents[0] - latents[1]).norm() / latents[0].norm()
+    distance = float((latents[0] - latents[1]).norm() / latents[0].norm())
 
-    assert distance < 0.05
+    assert distance < 0.08
 
 
 def test_a_swapped_scheduler_keeps_the_models_spacing(folder_of: Folders, situated: Situations) -> None:
@@ -130,10 +135,10 @@ def test_tf32_needs_a_gpu_and_its_proof_sees_that(untuned: Baselines) -> None:
     """The flag can be set anywhere; the product of two matrices shows that a CPU ignores it."""
     setup, _ = untuned("stable_diffusion")
     knob = knob_named("tf32")
-    knob.turn(setup, True)
+    knob.turn(setup, ON)
 
     assert torch.get_float32_matmul_precision() == "high"
-    assert "TF32 is not in use" in str(knob.applied(setup, True))
+    assert "TF32 is not in use" in str(knob.applied(setup, ON))
 
 
 def test_offloading_whole_parts_keeps_pictures_and_is_proved(
@@ -182,7 +187,7 @@ def test_a_decoder_that_was_never_called_is_found(folder_of: Folders, situated: 
     """A compiled `decode` proves nothing until a graph of it was made."""
     setup = turned(folder_of("pixart"), situated("pixart"), {"compile_vae": True})
 
-    assert "no graph of it was made" in str(knob_named("compile_vae").applied(setup, True))
+    assert "no graph of it was made" in str(knob_named("compile_vae").applied(setup, ON))
 
 
 def test_a_denoiser_without_blocks_is_not_compiled_by_regions(
@@ -203,7 +208,8 @@ def test_tiles_as_large_as_the_picture_are_found(folder_of: Folders, situated: S
     knob.turn(setup, 32)
 
     assert "whole picture of 32 × 32" in str(knob.applied(setup, 32))
-    assert "tiles of 16" in str((knob.turn(setup, 16), knob.applied(setup, 24))[1])
+    knob.turn(setup, 16)
+    assert "tiles of 16" in str(knob.applied(setup, 24))
 
 
 def test_slicing_one_picture_is_found(folder_of: Folders) -> None:
@@ -211,7 +217,7 @@ def test_slicing_one_picture_is_found(folder_of: Folders) -> None:
     folder = folder_of("stable_diffusion")
     setup = turned(folder, situation_of(folder, batch=1), {"vae_slicing": True})
 
-    assert "a single picture" in str(knob_named("vae_slicing").applied(setup, True))
+    assert "a single picture" in str(knob_named("vae_slicing").applied(setup, ON))
 
 
 def test_fused_weights_that_nobody_uses_are_found(folder_of: Folders, situated: Situations) -> None:
@@ -219,11 +225,11 @@ def test_fused_weights_that_nobody_uses_are_found(folder_of: Folders, situated: 
     setup = turned(folder_of("stable_diffusion"), situated("stable_diffusion"), {"fuse_qkv": True})
     setup.pipeline.unet.set_attention_slice("max")
 
-    assert "do not use them" in str(knob_named("fuse_qkv").applied(setup, True))
+    assert "do not use them" in str(knob_named("fuse_qkv").applied(setup, ON))
 
 
 def test_slices_of_another_size_are_found(folder_of: Folders, situated: Situations) -> None:
-    """ "auto" takes half of the heads at once."""
+    """Slices of "auto" take half of the heads at once."""
     settings = {"attention_slicing": "auto"}
     setup = turned(folder_of("stable_diffusion"), situated("stable_diffusion"), settings)
 
@@ -262,7 +268,7 @@ def test_a_tiny_vae_of_another_format_is_found(folder_of: Folders, situated: Sit
     setup = turned(folder_of("flux"), situated("flux"), {"tiny_vae": True})
     setup.pipeline.vae.to(torch.bfloat16)
 
-    assert "torch.bfloat16" in str(knob_named("tiny_vae").applied(setup, True))
+    assert "torch.bfloat16" in str(knob_named("tiny_vae").applied(setup, ON))
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
@@ -270,7 +276,7 @@ def test_the_tiny_vae_takes_the_pipelines_format(
     dtype: str, folder_of: Folders, situated: Situations
 ) -> None:
     """It is loaded after the pipeline, in the same number format."""
-    settings = {"tiny_vae": True, "dtype": dtype}
+    settings: dict[str, Value] = {"tiny_vae": True, "dtype": dtype}
     setup = turned(folder_of("flux"), situated("flux"), settings)
 
     assert f"torch.{dtype}" == str(setup.pipeline.vae.dtype)
@@ -281,7 +287,7 @@ def test_the_tiny_vae_takes_the_pipelines_format(
 def test_generated_kernels_draw_the_same_pictures(folder_of: Folders, untuned: Baselines) -> None:
     """The real code generator, on blocks and decoder: within rounding of what runs uncompiled."""
     situation = situation_of(folder_of("pixart"))
-    settings = {"compile": "regional", "compile_vae": True}
+    settings: dict[str, Value] = {"compile": "regional", "compile_vae": True}
     setup = turned(folder_of("pixart"), situation, settings, backend="inductor")
 
     assert difference(untuned("pixart")[1], pictures_of(setup)) < 1e-3
