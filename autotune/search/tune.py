@@ -124,7 +124,7 @@ def _prepare(
 def _run(bench: _Bench, stop: Stop, *, resumed: bool) -> Study:
     study = read_study(bench.database, bench.plan.study)
     bench.listen(StudyOpened(study=study, resumed=resumed, combinations=bench.space.combinations))
-    reason = _why_stop(bench, study, stop) or _reference(bench)
+    reason = _why_stop(bench, study, stop) or _reference(bench, stop)
     while reason is None:
         study, reason = _run_trial(bench, study)
         publish(bench.optuna_study, study)
@@ -143,13 +143,13 @@ def _why_stop(bench: _Bench, study: Study, stop: Stop) -> str | None:
     return spent or (None if bench.sampler.has_untried(bench.optuna_study) else _EXHAUSTED)
 
 
-def _reference(bench: _Bench) -> str | None:
+def _reference(bench: _Bench, stop: Stop) -> str | None:
     """Make the reference pictures; return why the study stops where the user stopped that."""
     folders, situation = bench.database.folders, bench.space.situation
     if not has_reference(folders.reference(situation)):
         bench.listen(ReferenceStarted())
     made = make_reference(folders, bench.plan, situation, runner=bench.runner)
-    return None if made else _STOPPED
+    return None if made and not stop.requested else _STOPPED
 
 
 def _run_trial(bench: _Bench, study: Study) -> tuple[Study, str | None]:

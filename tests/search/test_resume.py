@@ -121,6 +121,7 @@ def test_killed_after_optuna_was_told(tune: Tuner, url: str) -> None:
     check_whole(study, url, 3)
 
 
+@pytest.mark.slow
 def test_killed_again_and_again(tune: Tuner, url: str) -> None:
     """A real process, a real SIGKILL, at many moments: the study comes out whole."""
     command = [sys.executable, "-W", "error", "-m", "tests.search.tuner_program", url, "40", "10"]

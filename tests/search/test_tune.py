@@ -10,7 +10,15 @@ from autotune.budget import Budget
 from autotune.errors import AutotuneError, StoreError
 from autotune.job import Job
 from autotune.measurement import Failure, FailureKind, Outcome
-from autotune.search.events import Event, Stop, StudyOpened, StudyStopped, TrialFinished, TrialStarted
+from autotune.search.events import (
+    Event,
+    ReferenceStarted,
+    Stop,
+    StudyOpened,
+    StudyStopped,
+    TrialFinished,
+    TrialStarted,
+)
 from autotune.search.study import Study
 from autotune.store.records import TrialState
 from tests.search import synthetic
@@ -201,6 +209,29 @@ def test_a_wish_to_stop_lets_the_running_trial_finish(tune: Tuner) -> None:
     study = tune(listen=listen, stop=stop)
 
     assert (3, "you stopped it") == (len(study.measured()), reason(events))
+
+
+def test_a_wish_to_stop_during_the_reference_runs_no_trial(tune: Tuner) -> None:
+    """The pictures are kept; the trials wait for the next run."""
+    stop, events = Stop(), list[Event]()
+
+    def listen(event: Event) -> None:
+        events.append(event)
+        stop.requested = stop.requested or isinstance(event, ReferenceStarted)
+
+    study = tune(listen=listen, stop=stop)
+
+    assert ((), "you stopped it") == (study.trials, reason(events))
+
+
+def test_a_cancelled_reference_ends_the_study_quietly(tune: Tuner) -> None:
+    """The user's own wish is no error; the pictures are made by the next run."""
+    events: list[Event] = []
+    study = tune(runner=lambda _: CANCELLED, listen=events.append)
+    again = tune(synthetic.plan(budget=Budget(trials=1)))
+
+    assert ((), "you stopped it") == (study.trials, reason(events))
+    assert 1 == len(again.trials)
 
 
 def test_a_cancelled_trial_says_nothing_and_is_tried_again_first(tune: Tuner) -> None:

@@ -1,0 +1,43 @@
+"""The Python API: what a user says becomes the same plan that the command line builds."""
+
+import pytest
+
+from autotune.budget import Budget
+from autotune.errors import PlanError, UsageError
+from autotune.search.door import _plan, tune
+from tests.search import synthetic
+
+NOTHING = dict.fromkeys(("vram", "trials", "time", "prompts", "size", "steps", "batch", "study"))
+
+
+def test_the_model_alone_is_a_plan() -> None:
+    """Everything else has a default; the study is named after the model."""
+    plan = _plan("stabilityai/sd-turbo/", NOTHING, {})
+
+    assert ("sd-turbo", Budget(trials=40), None) == (plan.study, plan.budget, plan.memory_limit_bytes)
+
+
+def test_amounts_are_written_as_people_write_them() -> None:
+    """Memory, time and size are strings or plain numbers."""
+    asked = NOTHING | {"vram": "8 GiB", "time": "20 min", "size": "64x32", "steps": 8, "prompts": ["a", "b"]}
+    plan = _plan("demo", asked, {"seed": 3})
+
+    assert (8 * 2**30, Budget(seconds=1200.0), 3) == (plan.memory_limit_bytes, plan.budget, plan.seed)
+    assert (64, 32, 8, ("a", "b")) == (
+        plan.workload.width_px,
+        plan.workload.height_px,
+        plan.workload.steps,
+        plan.workload.prompts,
+    )
+
+
+def test_an_amount_of_the_wrong_form_is_refused() -> None:
+    """Before any process is started."""
+    with pytest.raises(UsageError, match="'plenty' is no amount of memory"):
+        tune("demo", vram="plenty")
+
+
+def test_a_whole_plan_and_something_besides_is_refused() -> None:
+    """One thing is never asked for in two ways."""
+    with pytest.raises(PlanError, match=r"besides it: trials, seed\. Say these in the plan"):
+        tune(synthetic.plan(), trials=3, seed=1)
