@@ -1,4 +1,4 @@
-"""A study with real pictures in a real database, made in a second by the synthetic runner of the search's tests."""
+"""A study with real pictures in a real database, made in a second by the search's synthetic runner."""
 
 import hashlib
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from autotune.budget import Budget
 from autotune.job import Job
 from autotune.knob import Situation
-from autotune.measurement import Failure, Outcome
+from autotune.measurement import Failure, FailureKind, Outcome
 from autotune.search.study import Study
 from autotune.search.tune import run_study
 from autotune.workload import Workload
@@ -19,12 +19,13 @@ from tests.search import synthetic
 PROMPTS = ("a red house in the snow", 'a "cat" <script>document.title="owned"</script> & a dog')
 WORKLOAD = Workload(model="demo", prompts=PROMPTS, width_px=64, height_px=64, steps=20, batch=2)
 SIDE_PX = 64
+MESSAGE = "fuse_qkv changed <b>nothing</b>: 0 projections"
 
 
 def make_study(
-    database: Path, *, name: str = "first", trials: int = 16, min_similarity: float = 0.9
+    database: Path, *, name: str = "first", trials: int = 8, min_similarity: float = 0.95
 ) -> Study:
-    """Run a study whose pictures are drawn by PIL, and return it."""
+    """Run a study whose pictures are drawn by PIL, and return it; up to eight trials are the presets."""
     plan = synthetic.plan(
         study=name,
         workload=WORKLOAD,
@@ -50,6 +51,8 @@ def drawing_runner() -> Callable[[Job], Outcome]:
 
     def draw(job: Job) -> Outcome:
         outcome = run(job)
+        if job.recipe.settings.get("fuse_qkv"):
+            return Failure(kind=FailureKind.NOT_APPLIED, message=MESSAGE, knob="fuse_qkv", phase="first call")
         if isinstance(outcome, Failure):
             return outcome
         names = tuple(f"picture-{number:02d}.png" for number in range(len(PROMPTS)))

@@ -79,16 +79,22 @@ def _exit_code(app: typer.Typer) -> int:
     return 0
 
 
-def _common(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of every error.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
-) -> None:
-    """Find the fastest inference settings of a diffusers pipeline on this machine."""
-    if debug:
-        os.environ["AUTOTUNE_DEBUG"] = "1"
-    if version:
+def _say_version(is_asked: bool) -> None:
+    if is_asked:
         typer.echo(f"autotune {__version__}")
         raise typer.Exit
+
+
+def _common(
+    is_debugging: Annotated[bool, typer.Option("--debug", help="Show the traceback of every error.")] = False,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_say_version),
+    ] = False,
+) -> None:
+    """Find the fastest inference settings of a diffusers pipeline on this machine."""
+    if is_debugging:
+        os.environ["AUTOTUNE_DEBUG"] = "1"
 
 
 def _examples(commands: Iterable[str]) -> str:

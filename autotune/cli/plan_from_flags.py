@@ -79,7 +79,7 @@ def study_name(model: str) -> str:
     ('stable-diffusion-xl-base-1.0', 'sd15', 'study')
     """
     last = model.rstrip("/").rpartition("/")[2]
-    return last if last.strip(". ") else "study"
+    return last if last.strip().strip(".") else "study"
 
 
 def parse_prompts(content: bytes, source: str) -> tuple[str, ...]:

@@ -190,7 +190,7 @@ def trial_line(row: Row, budget: Budget, done: int) -> str:
     if row.trial.measurement is None:
         return f"{head}  {' '.join(row.verdict.split())}  |  {row.trial.describe()}"
     figures = f"{row.latency} a call, {row.speed} untuned, {row.memory}, similarity {row.similarity}"
-    note = {Standing.FRONT: "on the front", Standing.UNFIT: "outside the limits"}.get(row.standing, "")
+    note = {Standing.FRONT: "on the front", Standing.UNFIT: row.verdict}.get(row.standing, "")
     return "  ".join(filter(None, (head, figures, note, "|", row.trial.describe())))
 
 

@@ -53,9 +53,11 @@ def study_meant(name: str, storage: str) -> "Study":
         UnknownName: There is none of this name.
         UsageError: None is named and there are several, or none at all.
     """
-    from autotune.search.door import open_study
+    from autotune.search.study import read_study
+    from autotune.store.engine import open_database
 
-    return open_study(name or only_study(storage), storage=storage_url(storage))
+    with open_database(storage_url(storage), must_exist=True) as database:
+        return read_study(database, name or only_study(storage))
 
 
 def only_study(storage: str) -> str:

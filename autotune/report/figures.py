@@ -32,6 +32,7 @@ class Row:
         is_baseline: Whether nothing was tuned; the baseline may be on the front too.
         is_on_front: Whether no fit trial is better in everything.
         picks: Which picks name this trial.
+        beyond: The limits that it breaks, such as "similarity".
         speed_up: Baseline's latency divided by this one's; None where either is unknown.
         memory_share: This memory divided by the baseline's; None where either is unknown.
     """
@@ -41,6 +42,7 @@ class Row:
     is_baseline: bool = False
     is_on_front: bool = False
     picks: tuple[str, ...] = ()
+    beyond: tuple[str, ...] = ()
     speed_up: float | None = None
     memory_share: float | None = None
 
@@ -87,6 +89,8 @@ class Row:
         failure = self.trial.failure
         if failure is not None:
             return f"{failure.kind.value}: {failure.message}"
+        if self.standing is Standing.UNFIT:
+            return f"unfit: {', '.join(self.beyond) or 'values that the plan leaves out'}"
         return self.standing.value
 
 
@@ -103,6 +107,7 @@ def rows(study: Study) -> tuple[Row, ...]:
             is_baseline=baseline is not None and trial.number == baseline.number,
             is_on_front=trial.number in on_front,
             picks=tuple(name for name, number in picked.items() if number == trial.number),
+            beyond=_limits_broken(study, trial),
             speed_up=study.speedup(trial),
             memory_share=_ratio(_memory_bytes(trial), _memory_bytes(baseline)),
         )
@@ -204,6 +209,7 @@ def row_json(row: Row) -> dict[str, Any]:
             "memory_bytes": measured.memory_bytes,
             "similarity": measured.similarity,
             "cold_s": measured.cold_s,
+            "beyond_limits": list(row.beyond),
             "speed_up": row.speed_up,
             "memory_share": row.memory_share,
             "warnings": list(measured.warnings),
@@ -231,6 +237,13 @@ def _standings(study: Study) -> dict[int, Standing]:
         return Standing.DOMINATED if trial.number in fit else Standing.UNFIT
 
     return {trial.number: standing(trial) for trial in study.trials}
+
+
+def _limits_broken(study: Study, trial: TrialRecord) -> tuple[str, ...]:
+    if trial.measurement is None:
+        return ()
+    limits = study.plan.limits()
+    return tuple(limit.objective.label for limit in limits if limit.violation(trial.measurement) > 0)
 
 
 def _latency_s(trial: TrialRecord | None) -> float | None:

@@ -17,7 +17,7 @@ _MOST_PROMPTS = 8
 def picture_grid(study: Study, rows: Iterable[Row]) -> Html:
     """Return a table of pictures: a line a prompt, a column for the reference, the baseline and each pick."""
     shown = [row for row in rows if row.trial.measurement is not None and (row.is_baseline or row.picks)]
-    shown.sort(key=lambda row: not row.is_baseline)
+    shown.sort(key=lambda row: (not row.is_baseline, "knee" not in row.picks))
     prompts = [prompt for call in study.situation.workload.calls() for prompt in call.prompts]
     reference = _reference_folder(study)
     columns = [("reference", "what all others are compared to", _in_order(reference))]

@@ -48,7 +48,14 @@ def front_figure(rows: tuple[Row, ...]) -> Any:  # noqa: ANN401 - plotly is unty
         xaxis={"title": "seconds a call, fewer is better", "rangemode": "tozero"},
         yaxis={"title": f"memory in {name}, less is better", "rangemode": "tozero"},
         legend={"orientation": "h", "y": 1.08, "x": 0},
-        coloraxis={"colorscale": "Viridis", "colorbar": {"title": "similarity"}, "cmax": 1.0},
+        coloraxis={
+            "colorscale": "Viridis",
+            "colorbar": {"title": "similarity"},
+            "cmin": min(
+                (row.trial.measurement.similarity for row in measured if row.trial.measurement), default=0
+            ),
+            "cmax": 1.0,
+        },
     )
     return figure
 
