@@ -1,6 +1,5 @@
 """What the tests of knobs share: model folders, un-turned pipelines, global state put back afterwards."""
 
-import gc
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -77,5 +76,5 @@ def _state_put_back() -> Iterator[None]:
     _AttentionBackendRegistry.set_active_backend(backend)
     torch.set_float32_matmul_precision(precision)
     if cached_backends:
-        gc.collect()  # backends are forgotten when they are collected, which must not happen while they are reset
+        cached_backends.clear()  # torch 2.13 loops over them while resetting one may forget another
         torch._dynamo.reset()

@@ -83,9 +83,9 @@ def test_no_knob_refuses_when_nothing_is_set() -> None:
 @pytest.mark.parametrize(
     ("model", "draws", "is_compiled"),
     [
-        ("stable_diffusion", 12, False),
-        ("flux", 6, False),
-        pytest.param("stable_diffusion", 8, True, marks=pytest.mark.slow),
+        ("stable_diffusion", 5, False),
+        ("flux", 3, False),
+        pytest.param("stable_diffusion", 12, True, marks=pytest.mark.slow),
         pytest.param("pixart", 4, True, marks=pytest.mark.slow),
     ],
 )

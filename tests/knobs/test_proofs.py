@@ -107,7 +107,7 @@ def test_a_cutoff_at_the_wrong_step_is_found(rows: list[int], words: str, untune
 )
 def test_every_solver_solves_the_same_equation(model: str, value: str, folder_of: Folders) -> None:
     """With many steps all solvers meet: a wrong one runs without an error, but draws something else."""
-    situation = situation_of(folder_of(model), steps=40, guidance=1.0, batch=1)
+    situation = situation_of(folder_of(model), steps=25, guidance=1.0, batch=1)
     base = turned(folder_of(model), situation, {})
     other = turned(folder_of(model), situation, {"scheduler": value})
     latents = [pictures_of(setup, output_type="latent").double() for setup in (base, other)]
