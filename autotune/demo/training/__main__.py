@@ -7,6 +7,7 @@ interrupted, and writes its losses to ``<workdir>/<stage>.csv``.
 import argparse
 import logging
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -23,6 +24,7 @@ from autotune.demo.training.loop import Plan
 from autotune.demo.training.packaging import package
 from autotune.demo.training.pictures import draw_pictures
 from autotune.demo.training.tiny import train_tiny
+from autotune.demo.training.workers import together
 
 STAGES: dict[str, float] = {
     "data": 0,
@@ -50,6 +52,7 @@ class Order:
         docs: Folder the samples and scores are written to.
         budget_s: CPU seconds of the stage, ``None`` for its default.
         wall_s: Limit in wall seconds, ``None`` for three times the budget.
+        workers: Processes that train the denoiser together.
     """
 
     workdir: Path
@@ -57,6 +60,7 @@ class Order:
     docs: Path
     budget_s: float | None
     wall_s: float | None
+    workers: int = 1
 
     def part_for(self, stage: str) -> "Order":
         """Return the order with one stage's part of a budget for all stages."""
@@ -85,7 +89,8 @@ def run(stage: str, order: Order) -> None:
         case "encode":
             encode_pictures(folder)
         case "unet":
-            train_denoiser(folder, order.plan(stage, 1.5e-3, decay=1e-2))
+            plan = order.plan(stage, 1.5e-3, decay=1e-2)
+            together(partial(train_denoiser, folder, plan), order.workers)
         case "vae":
             train_autoencoder(folder, order.plan(stage, 2e-3))
         case "tiny":
@@ -110,6 +115,7 @@ def main() -> None:
     parser.add_argument("--target", type=Path, default=_PACKAGE_ROOT / "autotune/demo/model")
     parser.add_argument("--docs", type=Path, default=_PACKAGE_ROOT / "docs/demo-model")
     parser.add_argument("--threads", type=int, default=1, help="threads of one operation")
+    parser.add_argument("--workers", type=int, default=1, help="processes of the unet stage")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     # Two single-threaded stages side by side use two cores better than one
@@ -122,6 +128,7 @@ def main() -> None:
         docs=given.docs,
         budget_s=given.budget_minutes and 60 * given.budget_minutes,
         wall_s=given.wall_minutes and 60 * given.wall_minutes,
+        workers=given.workers,
     )
     for stage in STAGES if given.stage == "all" else (given.stage,):
         torch.manual_seed(0)

@@ -14,6 +14,7 @@ from autotune.demo.tokenizer import MAX_TOKENS, build_tokenizer
 from autotune.demo.training.autoencoder import load_latents
 from autotune.demo.training.loop import Losses, Plan, fit
 from autotune.demo.training.pictures import HELD_OUT, load_captions
+from autotune.demo.training.workers import worker, workers
 
 _BATCH = 32
 _WIDTH = 128
@@ -119,13 +120,15 @@ def train_denoiser(folder: Path, plan: Plan) -> None:
     nothing = token_ids(tokenizer, [""])[0]
     model = nn.ModuleDict({"unet": new_unet(latents.shape[1]), "text_encoder": new_text_encoder(tokenizer)})
     error = Velocity(model)
+    batch = _BATCH // workers()
+    torch.manual_seed(worker())
 
     def losses_of_batch() -> Losses:
-        chosen = torch.randint(HELD_OUT, len(latents), (_BATCH,))
-        words = ids[chosen, torch.randint(0, ids.shape[1], (_BATCH,))]
-        words[torch.rand(_BATCH) < _WITHOUT_CAPTION] = nothing
+        chosen = torch.randint(HELD_OUT, len(latents), (batch,))
+        words = ids[chosen, torch.randint(0, ids.shape[1], (batch,))]
+        words[torch.rand(batch) < _WITHOUT_CAPTION] = nothing
         clean = latents[chosen]
-        steps, noise = stratified_steps(_BATCH), torch.randn_like(clean)
+        steps, noise = stratified_steps(batch), torch.randn_like(clean)
         return {"loss": error(clean, words, steps=steps, noise=noise).mean()}
 
     measure = _measure_and_keep(latents[:HELD_OUT], ids[:HELD_OUT, 0], folder=folder)

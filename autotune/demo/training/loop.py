@@ -1,7 +1,7 @@
 """The training loop that every stage shares: budget, schedule, log, checkpoint.
 
-The learning rate follows how much of the budget is spent, counted in this
-process' own CPU time, so that a busy machine cannot cut the schedule short. A
+The learning rate follows how much of the budget is spent, counted in the
+workers' own CPU time, so that a busy machine cannot cut the schedule short. A
 limit in wall time goes with it: whichever of the two is further advanced drives
 the schedule, which therefore always reaches its end in time.
 """
@@ -20,6 +20,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from autotune.demo.training.workers import average_gradients, first_workers, worker, workers
+
 Losses = dict[str, Tensor]
 """Named losses of one batch; ``"loss"`` is the one to minimise."""
 
@@ -33,7 +35,7 @@ class Plan:
 
     Attributes:
         name: Names the log and the checkpoint.
-        cpu_s: Budget in seconds of CPU time of this process.
+        cpu_s: Budget in seconds of CPU time, all workers together.
         wall_s: Limit in seconds of wall time.
         rate: Highest learning rate; it falls to a fiftieth along a cosine.
         decay: Weight decay of AdamW.
@@ -106,7 +108,9 @@ def fit(
     checkpoint = folder / f"{plan.name}.checkpoint.safetensors"
     spent = _resume(checkpoint, model, mean=mean, optimiser=optimiser)
     clock = _Clock(spent)
-    log = _Log(folder / f"{plan.name}.csv", plan, fresh=spent.step == 0)
+    log = _Log(folder / f"{plan.name}.csv", plan)
+    if worker() == 0:
+        log.rewind(spent.step)
     saved_at = time.monotonic()
     while clock.tick(spent).share_of(plan) < 1.0:
         for group in optimiser.param_groups:
@@ -114,41 +118,53 @@ def fit(
         losses = losses_of_batch()
         optimiser.zero_grad(set_to_none=True)
         losses["loss"].backward()
+        average_gradients(model)
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         spent.step += 1
         if plan.average:
             _follow(mean, model, decay=min(plan.average, (1 + spent.step) / (10 + spent.step)))
+        if worker() > 0:
+            continue
         log.add(losses, spent, lambda: measure(mean) if measure else {})
         if time.monotonic() - saved_at > _SAVE_EVERY_S:
             _save(checkpoint, model, mean=mean, optimiser=optimiser, spent=spent)
             saved_at = time.monotonic()
+    if worker() > 0:
+        return mean
     log.close(spent, lambda: measure(mean) if measure else {})
     _save(checkpoint, model, mean=mean, optimiser=optimiser, spent=spent)
     return mean
 
 
 class _Clock:
-    """Adds the time of this process to what earlier ones have spent."""
+    """Adds the time of the first worker, for all workers, to what was spent before."""
 
     def __init__(self, spent: Spent) -> None:
-        self._cpu = time.process_time() - spent.cpu_s
-        self._wall = time.monotonic() - spent.wall_s
+        self._before = copy.copy(spent)
+        self._cpu, self._wall = time.process_time(), time.monotonic()
 
     def tick(self, spent: Spent) -> Spent:
-        spent.cpu_s = time.process_time() - self._cpu
-        spent.wall_s = time.monotonic() - self._wall
+        cpu_s = self._before.cpu_s + workers() * (time.process_time() - self._cpu)
+        wall_s = self._before.wall_s + time.monotonic() - self._wall
+        spent.cpu_s, spent.wall_s = first_workers(cpu_s, wall_s)
         return spent
 
 
 class _Log:
     """Writes the mean losses since the last line to a CSV file and the screen."""
 
-    def __init__(self, path: Path, plan: Plan, *, fresh: bool) -> None:
+    def __init__(self, path: Path, plan: Plan) -> None:
         self._path, self._plan, self._sums = path, plan, dict[str, float]()
         self._count, self._next = 0, 0.0
-        if fresh:
-            path.unlink(missing_ok=True)
+
+    def rewind(self, step: int) -> None:
+        """Drop the lines after ``step``, which a restart trains again."""
+        if not self._path.exists():
+            return
+        header, *rows = self._path.read_text().splitlines()
+        kept = [row for row in rows if int(row.split(",")[0]) <= step]
+        self._path.write_text("\n".join([header, *kept]) + "\n" if kept else "")
 
     def add(self, losses: Losses, spent: Spent, measure: Callable[[], dict[str, float]]) -> None:
         for name, value in losses.items():
@@ -169,9 +185,9 @@ class _Log:
         }
         row |= {name: round(total / self._count, 5) for name, total in self._sums.items()}
         row |= {name: round(value, 5) for name, value in measured.items()}
-        new = not self._path.exists()
+        new = not self._path.exists() or self._path.stat().st_size == 0
         with self._path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(row))
+            writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
             if new:
                 writer.writeheader()
             writer.writerow(row)

@@ -1,0 +1,67 @@
+"""The training that made the demo model: budgets, resumption, data."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from autotune.demo.postcards import full_caption
+from autotune.demo.training.loop import Losses, Plan, fit
+from autotune.demo.training.pictures import captions_of, scenes, unseen_scenes
+
+PLAN = Plan("line", cpu_s=0.3, wall_s=60.0, rate=0.05, average=0.9, log_every_s=0.1)
+
+
+def _train(model: nn.Linear, folder: Path, plan: Plan) -> nn.Module:
+    def losses_of_batch() -> Losses:
+        x = torch.rand(16, 1)
+        return {"loss": (model(x) - 2 * x).square().mean()}
+
+    return fit(model, losses_of_batch, plan=plan, folder=folder)
+
+
+def _steps(folder: Path) -> list[int]:
+    lines = (folder / "line.csv").read_text().splitlines()[1:]
+    return [int(line.split(",")[0]) for line in lines]
+
+
+def test_training_learns_within_its_budget(tmp_path: Path) -> None:
+    """A budget of CPU time ends the training, which has learnt by then."""
+    kept = _train(nn.Linear(1, 1), tmp_path, PLAN)
+
+    assert abs(kept(torch.ones(1, 1)).item() - 2) < 0.2
+
+
+def test_training_resumes_where_it_ended(tmp_path: Path) -> None:
+    """A second run with a larger budget starts from the step the first one reached."""
+    _train(nn.Linear(1, 1), tmp_path, PLAN)
+    before = _steps(tmp_path)
+    _train(nn.Linear(1, 1), tmp_path, replace(PLAN, cpu_s=0.5))
+    after = _steps(tmp_path)
+
+    assert before == after[: len(before)]
+    assert after[-1] > before[-1]
+    assert sorted(after) == after
+
+
+def test_training_heeds_the_wall_clock(tmp_path: Path) -> None:
+    """A limit in wall time ends a training whose CPU budget is not spent."""
+    _train(nn.Linear(1, 1), tmp_path, replace(PLAN, cpu_s=3600.0, wall_s=0.2))
+
+    assert _steps(tmp_path)
+
+
+def test_scenes_follow_from_their_numbers() -> None:
+    """Scenes and captions are the same whichever part of the data is drawn."""
+    several = scenes(range(5))
+
+    assert several[3:] == scenes([3, 4])
+    assert captions_of(several[3], 3) == captions_of(several[3], 3)
+
+
+def test_unseen_scenes_are_not_in_the_training_data() -> None:
+    """No unseen scene has the full caption of one of the first training scenes."""
+    known = {full_caption(scene) for scene in scenes(range(2000))}
+
+    assert not known & {full_caption(scene) for scene in unseen_scenes(4)}
