@@ -37,6 +37,8 @@ def generate(
     _check_prompts(prompts)
     _check_recipe(recipe)
 
+    _silence_libraries()
+
     import torch
 
     import autotune
@@ -72,6 +74,25 @@ def picture_files(out: Path, count: int) -> list[Path]:
     if count == 1:
         return [out]
     return [out.with_name(f"{out.stem}-{number}{out.suffix}") for number in range(1, count + 1)]
+
+
+def _silence_libraries() -> None:
+    """Keep what libraries say while they load off the screen, unless an error is looked for."""
+    import logging
+    import os
+
+    if os.environ.get("AUTOTUNE_DEBUG"):
+        return
+    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    for name in ("torchao", "torch.utils._pytree"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+    import diffusers
+    import transformers
+
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
 
 
 def _check_prompts(prompts: list[str]) -> None:
