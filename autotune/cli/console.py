@@ -2,8 +2,8 @@
 
 import json
 import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -24,7 +24,7 @@ def remark(text: str = "") -> None:
     typer.echo(text, err=True)
 
 
-def say_json(document: Mapping[str, Any] | list[Any], *, is_line: bool = False) -> None:
+def say_json(document: Mapping[str, object] | Sequence[object], *, is_line: bool = False) -> None:
     """Write a JSON document on stdout: indented, or in one line of a stream of several.
 
     Raises:

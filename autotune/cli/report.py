@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from autotune import __version__
 from autotune.cli.options import Force, MaybeStudyName, Storage
 
 EXAMPLES = ("autotune report demo -o report.html",)
@@ -28,6 +29,6 @@ def report(
 
     check_writable(out, is_forced=is_forced)
     opened = study_meant(study, storage)
-    text = page(opened, storage_flag=storage_flag(storage))
+    text = page(opened, storage_flag=storage_flag(storage), version=__version__)
     write_whole(out, text)
     say(f"{out}: {format_bytes(len(text.encode()))}, opens in any browser, without a network")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from autotune import __version__
 from autotune.cli.console import console, is_terminal, remark, say, say_json
 from autotune.cli.files import write_whole
 from autotune.cli.interrupt import Interrupts, listening
@@ -62,7 +63,8 @@ def run_study(plan: Plan, doors: Doors) -> None:
     if doors.out is not None:
         _make_folder(doors.out)
     view, stop = _view(doors), Stop()
-    remark("looking at the model and the machine …")
+    if not is_terminal():
+        remark("looking at the model and the machine …")  # seconds, in which a log would be silent
     with view, LocalRunner(view.phase) as runner:
 
         def finish() -> None:
@@ -118,7 +120,7 @@ def _write_files(study: "Study", doors: Doors) -> list[Path]:
 
     recipe, report = doors.out / "recipe.json", doors.out / "report.html"
     write_whole(recipe, study.best().to_json_text())
-    write_whole(report, page(study, storage_flag=storage_flag(doors.database)))
+    write_whole(report, page(study, storage_flag=storage_flag(doors.database), version=__version__))
     return [recipe, report]
 
 

@@ -3,7 +3,6 @@
 import shlex
 from importlib.resources import files
 
-from autotune import __version__
 from autotune.plan import describe_limits, format_plan
 from autotune.report.figures import Row, answer, front_rows, rows
 from autotune.report.markup import Html, element, joined, table
@@ -31,12 +30,13 @@ _FRONT = (
 _ALL = ("trial>", "standing", "latency>", "speed-up>", "memory>", "similarity>", "took>", "recipe")
 
 
-def page(study: Study, *, storage_flag: str = "") -> str:
+def page(study: Study, *, storage_flag: str = "", version: str = "") -> str:
     """Return the page of a study.
 
     Args:
         study: As it is now.
         storage_flag: What its commands need to name the database, such as " --storage first.db".
+        version: Of autotune.
     """
     every = rows(study)
     title = f"autotune: {study.name}"
@@ -59,7 +59,7 @@ def page(study: Study, *, storage_flag: str = "") -> str:
         _section("Plan", element("pre", format_plan(study.plan))),
         _section("Do it again", _again(study, storage_flag)),
     )
-    footer = element("p", f"Written by autotune {__version__}.", class_="note")
+    footer = element("p", f"Written by autotune {version}".rstrip() + ".", class_="note")
     return "<!doctype html>\n" + element("html", head, element("body", *sections, footer), lang="en") + "\n"
 
 

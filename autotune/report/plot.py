@@ -2,10 +2,13 @@
 
 import html
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from autotune.report.figures import Row, Standing
 from autotune.report.markup import Html
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure, Scatter
 
 _SHAPES: tuple[tuple[Standing, str, str, int], ...] = (
     (Standing.UNFIT, "outside the limits", "x-thin-open", 9),
@@ -25,22 +28,19 @@ def plot(rows: Iterable[Row]) -> Html:
     return Html(figure.to_html(full_html=False, include_plotlyjs=True, div_id="front", config=settings))
 
 
-def front_figure(rows: tuple[Row, ...]) -> Any:  # noqa: ANN401 - plotly is untyped
+def front_figure(rows: tuple[Row, ...]) -> "Figure":
     """Return the plot as a plotly figure."""
-    import plotly.graph_objects as go
+    from plotly.graph_objects import Figure
 
     measured = [row for row in rows if row.trial.measurement is not None]
-    largest = max(
-        (row.trial.measurement.memory_bytes for row in measured if row.trial.measurement), default=0
-    )
-    unit, name = (_GIB, "GiB") if largest >= _GIB else (_MIB, "MiB")
-    figure = go.Figure()
+    found = [row.trial.measurement for row in rows if row.trial.measurement is not None]
+    is_large = max((measurement.memory_bytes for measurement in found), default=0) >= _GIB
+    unit, name = (_GIB, "GiB") if is_large else (_MIB, "MiB")
+    figure = Figure()
     for standing, label, symbol, size in _SHAPES:
         listed = [row for row in measured if row.standing is standing]
         if listed:
-            figure.add_trace(
-                _points(go, listed, label=label, marker={"symbol": symbol, "size": size}, unit=unit)
-            )
+            figure.add_trace(_points(listed, label=label, marker={"symbol": symbol, "size": size}, unit=unit))
     figure.update_layout(
         height=_HEIGHT_PX,
         template="plotly_white",
@@ -51,21 +51,21 @@ def front_figure(rows: tuple[Row, ...]) -> Any:  # noqa: ANN401 - plotly is unty
         coloraxis={
             "colorscale": "Viridis",
             "colorbar": {"title": "similarity"},
-            "cmin": min(
-                (row.trial.measurement.similarity for row in measured if row.trial.measurement), default=0
-            ),
+            "cmin": min((measurement.similarity for measurement in found), default=0.0),
             "cmax": 1.0,
         },
     )
     return figure
 
 
-def _points(go: Any, rows: list[Row], *, label: str, marker: dict[str, Any], unit: int) -> Any:  # noqa: ANN401
+def _points(rows: list[Row], *, label: str, marker: dict[str, str | int], unit: int) -> "Scatter":
+    from plotly.graph_objects import Scatter
+
     measurements = [row.trial.measurement for row in rows if row.trial.measurement is not None]
     colours = [measurement.similarity for measurement in measurements]
     is_outline = "open" in str(marker["symbol"])
     edge = {"width": 2} if is_outline else {"width": 1, "color": "#333"}
-    return go.Scatter(
+    return Scatter(
         x=[measurement.latency_s for measurement in measurements],
         y=[measurement.memory_bytes / unit for measurement in measurements],
         mode="markers",

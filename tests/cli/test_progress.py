@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from autotune.budget import Budget
 from autotune.cli.live import LiveView, panel
 from autotune.cli.progress import Progress, event_line, json_view, plain_view
 from autotune.search.events import Event, StudyOpened, StudyStopped, TrialFinished, TrialStarted
@@ -27,6 +28,7 @@ import sys
 from pathlib import Path
 from autotune.budget import Budget
 from autotune.cli.console import console
+from autotune.budget import Budget
 from autotune.cli.live import LiveView
 from autotune.search.tune import run_study
 from tests.drawn_study import drawing_runner
@@ -50,7 +52,7 @@ print("END")
 def events(tmp_path: Path) -> list[Event]:
     """The events of a study of eight trials."""
     heard: list[Event] = []
-    plan = synthetic.plan(workload=WORKLOAD, budget=synthetic.Budget(trials=8), min_similarity=0.95)
+    plan = synthetic.plan(workload=WORKLOAD, budget=Budget(trials=8), min_similarity=0.95)
     run_study(
         plan,
         url=f"sqlite:///{tmp_path / 'x.db'}",
