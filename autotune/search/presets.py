@@ -98,6 +98,8 @@ def _granted(wishes: Mapping[str, tuple[Value, ...]], space: SearchSpace) -> Ite
     for name, values in wishes.items():
         offered = space.choices.get(name, ())
         wanted = values or _fewer(space.offered.get(name), offered)
+        if space.situation.target.kind == "cpu":  # which emulates float16, several times slower than float32
+            wanted = tuple(sorted(wanted, key=lambda value: value == "float16"))
         value = next((value for value in wanted if value in offered), None)
         if value is not None:
             yield name, value

@@ -1,5 +1,7 @@
 """Presets: eight useful recipes to try first, on every kind of machine."""
 
+from dataclasses import replace
+
 import pytest
 
 from autotune.blueprint import Blueprint, Part
@@ -96,6 +98,19 @@ def test_a_preset_is_only_named_for_what_it_holds() -> None:
     assert "TF32" not in named
     assert "offloaded" not in named
     assert "regional" == named["regional compile"]["compile"]
+
+
+def test_half_precision_is_the_half_that_the_device_computes() -> None:
+    """A CPU emulates float16; a GPU is at its best with it."""
+    halves = {"dtype": ("float32", "float16", "bfloat16")}
+    knobs = synthetic.knobs({**synthetic.VALUES, **halves})
+    gpu = replace(synthetic.SITUATION, target=CUDA)
+    chosen = [
+        presets(build_space(knobs, situation))[1].settings["dtype"]
+        for situation in (synthetic.SITUATION, gpu)
+    ]
+
+    assert ["bfloat16", "float16"] == chosen
 
 
 def test_approximate_presets_need_permission() -> None:

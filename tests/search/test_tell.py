@@ -84,7 +84,7 @@ def test_a_trial_says_what_it_was(sixty: Study, told: optuna.Study) -> None:
     """The dashboard's table shows recipe, preset and where the seconds went."""
     attributes = told.trials[1].user_attrs
 
-    assert ("dtype=float16", "half precision") == (attributes["recipe"], attributes["preset"])
+    assert ("dtype=bfloat16", "half precision") == (attributes["recipe"], attributes["preset"])
     assert sixty.trials[1].digest == attributes["digest"]
     assert {"trial", "cold", "call", "text", "steps", "decode"} == set(attributes["seconds"])
 
@@ -109,8 +109,8 @@ def test_the_dashboard_shows_notes_pictures_and_the_front(sixty: Study, sixty_ur
 
         assert "200 OK" == status
         assert (60, "first") == (len(data["trials"]), data["name"])
-        assert "**dtype=float16** (preset 'half precision')" in note
-        assert "| dtype | float16 |" in note
+        assert "**dtype=bfloat16** (preset 'half precision')" in note
+        assert "| dtype | bfloat16 |" in note
         assert "times as fast as untuned." in note
         assert ("200 OK", synthetic.PNG) == get(app, picture)
         assert "| knee |" in data["note"]["body"]

@@ -104,7 +104,7 @@ def test_the_reference_pictures_are_made_once(tune: Tuner) -> None:
     tune(synthetic.plan(budget=Budget(trials=1)), runner=synthetic.runner(jobs))
     tune(synthetic.plan(budget=Budget(trials=2)), runner=synthetic.runner(jobs))
 
-    expected = ["run reference untuned", "run trial untuned", "run trial dtype=float16"]
+    expected = ["run reference untuned", "run trial untuned", "run trial dtype=bfloat16"]
     assert expected == jobs
 
 
@@ -307,5 +307,5 @@ def test_log_and_pictures_lie_in_the_trials_folder(tune: Tuner) -> None:
     """A person finds a trial's files by its number."""
     study = tune(synthetic.plan(budget=Budget(trials=2)))
 
-    assert "drew dtype=float16\n" == (study.trials[1].folder / "log.txt").read_text()
+    assert "drew dtype=bfloat16\n" == (study.trials[1].folder / "log.txt").read_text()
     assert (study.trials[1].folder / "0.png").is_file()
