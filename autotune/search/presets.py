@@ -17,7 +17,7 @@ _BRAIN = ("bfloat16", "float16")
 _GUIDES: Mapping[str, Mapping[str, tuple[Value, ...]]] = {
     # diffusers, "Accelerate inference" and "Reduce memory usage"
     "half precision": {"dtype": _HALF},
-    "half precision, channels last": {"dtype": _HALF, "channels_last": (True,)},
+    "channels last, half precision": {"channels_last": (True,), "dtype": _HALF},
     # diffusers, "torch.compile": regional compilation costs a fraction of the time before the first picture
     "regional compile": {"compile": ("regional",), "dtype": _BRAIN, "channels_last": (True,)},
     # pytorch.org, "Accelerating Generative AI Part III: Diffusion, Fast", step by step
@@ -95,11 +95,14 @@ def _adapt(wishes: Mapping[str, tuple[Value, ...]], space: SearchSpace) -> Setti
 
 
 def _granted(wishes: Mapping[str, tuple[Value, ...]], space: SearchSpace) -> Iterator[tuple[str, Value]]:
-    for name, values in wishes.items():
+    is_cpu = space.situation.target.kind == "cpu"
+    for place, (name, values) in enumerate(wishes.items()):
         offered = space.choices.get(name, ())
         wanted = values or _fewer(space.offered.get(name), offered)
-        if space.situation.target.kind == "cpu":  # which emulates float16, several times slower than float32
-            wanted = tuple(sorted(wanted, key=lambda value: value == "float16"))
+        if is_cpu and name == "dtype":
+            # Most CPUs compute 16 bits no faster than 32, and emulate float16 several times slower: 16 bits
+            # are tried once, by the preset that is about them, so that they do not hide what the others gain.
+            wanted = () if place else tuple(sorted(wanted, key=lambda value: value == "float16"))
         value = next((value for value in wanted if value in offered), None)
         if value is not None:
             yield name, value
