@@ -14,7 +14,6 @@ def shape_seen_by_decoder(setup: Setup) -> tuple[tuple[int, ...], tuple[int, ...
 
     vae = setup.pipeline.vae
     scale = setup.pipeline.vae_scale_factor
-    weight = next(vae.parameters())
     shape = (
         setup.workload.batch,
         vae.config.latent_channels,
@@ -35,19 +34,13 @@ def shape_seen_by_decoder(setup: Setup) -> tuple[tuple[int, ...], tuple[int, ...
     handle = vae.decoder.register_forward_pre_hook(look)
     try:
         with torch.no_grad():
-            decode(vae, torch.zeros(shape, dtype=vae.dtype, device=_execution_device(vae, weight)))
+            decode(vae, torch.zeros(shape, dtype=vae.dtype, device=setup.device))
     except EnoughSeenError:
         pass
     finally:
         handle.remove()
         setup.pipeline.maybe_free_model_hooks()
     return shape, seen[0] if seen else ()
-
-
-def _execution_device(part: Any, weight: Any) -> Any:
-    """Return the device on which a part runs, which offloading makes another than that of its weights."""
-    device = getattr(getattr(part, "_hf_hook", None), "execution_device", None)
-    return weight.device if device is None else device
 
 
 def compiled_versions(function: Any) -> int:

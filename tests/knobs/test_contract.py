@@ -27,7 +27,11 @@ def _cases() -> list[object]:
 
 
 def _is_slow(knob: str, model: str) -> bool:
-    is_compiled = (knob in COMPILING and model != "pixart") or (knob == "attention" and model == "flux")
+    is_compiled = (
+        (knob in COMPILING and model != "pixart")
+        or knob == "compile_vae"
+        or (knob == "attention" and model == "flux")
+    )
     return is_compiled or (model == "demo" and knob != "quantization")
 
 
