@@ -13,7 +13,7 @@ from rich.text import Text
 
 from autotune.cli.progress import Progress, opening_lines, row_of, trial_line
 from autotune.measurement import Measurement
-from autotune.report.figures import format_factor
+from autotune.report.figures import counted, format_factor
 from autotune.search.events import Event, StudyOpened, TrialFinished
 from autotune.units import format_bytes, format_duration
 
@@ -101,7 +101,7 @@ def _lines(progress: Progress) -> list[tuple[str, str]]:
     return [
         ("trials", trials + left),
         ("fastest", _fastest(progress)),
-        ("front", f"{len(study.front())} recipes"),
+        ("front", counted(len(study.front()), "recipe")),
         ("failed", failed or "none"),
         ("now", now),
     ]

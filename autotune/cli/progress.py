@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self
 from autotune.budget import Budget, time_left
 from autotune.cli.console import remark, say, say_json
 from autotune.plan import describe_limits
-from autotune.report.figures import Row, Standing, row_json, rows, study_json
+from autotune.report.figures import Row, Standing, counted, row_json, rows, study_json
 from autotune.search.events import (
     Event,
     ReferenceStarted,
@@ -169,9 +169,9 @@ def opening_lines(event: StudyOpened) -> list[str]:
     """Return what is about to be searched, and for how long."""
     study = event.study
     plan, done = study.plan, sum(trial.counts for trial in study.trials)
-    begun = f"resuming with {done} trials done" if event.resumed else "new"
+    begun = f"resuming with {counted(done, 'trial')} done" if event.resumed else "new"
     bounds = [
-        f"{plan.budget.trials} trials" if plan.budget.trials is not None else "",
+        counted(plan.budget.trials, "trial") if plan.budget.trials is not None else "",
         format_duration(plan.budget.seconds) if plan.budget.seconds is not None else "",
     ]
     knobs = sum(len(values) > 1 for values in study.choices.values())

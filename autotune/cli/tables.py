@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from autotune.cli.console import plain_table, say, say_table
 from autotune.plan import describe_limits
-from autotune.report.figures import Row, Standing, answer, front_rows, rows
+from autotune.report.figures import Row, Standing, answer, counted, front_rows, rows
 from autotune.units import format_bytes, format_duration
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def say_head(study: "Study") -> None:
     """Print what the study is about."""
     workload, target = study.situation.workload, study.situation.target
     done = sum(trial.counts for trial in study.trials)
-    say(f"Study '{study.name}': {workload.model} on {target.describe()}, {done} trials")
+    say(f"Study '{study.name}': {workload.model} on {target.describe()}, {counted(done, 'trial')}")
     size = f"{workload.width_px} × {workload.height_px} px"
     say(f"A call makes {workload.batch} × {size} in {workload.steps} steps, guidance {workload.guidance:g}")
     say(f"Limits: {describe_limits(study.plan)}")

@@ -155,6 +155,15 @@ def format_factor(factor: float) -> str:
     return f"{factor:.2f}×" if factor < 9.995 else f"{factor:.1f}×"
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun.
+
+    >>> counted(1, "trial"), counted(2, "trial")
+    ('1 trial', '2 trials')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def format_speed(factor: float) -> str:
     """Return a factor as a comparison.
 

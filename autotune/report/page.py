@@ -4,7 +4,7 @@ import shlex
 from importlib.resources import files
 
 from autotune.plan import describe_limits, format_plan
-from autotune.report.figures import Row, answer, front_rows, rows
+from autotune.report.figures import Row, answer, counted, front_rows, rows
 from autotune.report.markup import Html, element, joined, table
 from autotune.report.pictures import picture_grid
 from autotune.report.plot import plot
@@ -73,7 +73,7 @@ def _answer(study: Study, every: tuple[Row, ...]) -> Html:
     done = sum(trial.counts for trial in study.trials)
     about = (
         f"{workload.batch} × {workload.width_px} × {workload.height_px} px a call in {workload.steps} steps, "
-        f"{done} trials. Limits: {describe_limits(study.plan)}."
+        f"{counted(done, 'trial')}. Limits: {describe_limits(study.plan)}."
     )
     chosen = next((row for row in every if "knee" in row.picks), None)
     baseline = next((row for row in every if row.is_baseline), None)
@@ -124,7 +124,8 @@ def _picks(study: Study, every: tuple[Row, ...]) -> Html:
         if row.trial.measurement is not None
         for warning in row.trial.measurement.warnings
     ]
-    note = f"The untuned baseline, and the {len(study.front())} recipes that no other beats in everything."
+    front = counted(len(study.front()), "recipe")
+    note = f"The untuned baseline, and the front: {front} that no other beats in everything."
     return joined(
         element("p", note, class_="note"),
         table(_FRONT, lines, classes=classes),

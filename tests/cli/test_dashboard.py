@@ -14,14 +14,16 @@ import pytest
 from autotune.cli.dashboard import check_loopback
 from autotune.errors import UsageError
 from tests.cli.conftest import Cli, clean_environment
+from tests.drawn_study import search_study
 
 
 @pytest.fixture
-def dashboard(folder: Path) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+def dashboard(tmp_path: Path) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
     """The URL of a running dashboard, and its process."""
+    search_study(tmp_path / "autotune.db")
     child = subprocess.Popen(
         [sys.executable, "-u", "-m", "autotune", "dashboard", "first", "--port", "0"],
-        cwd=folder,
+        cwd=tmp_path,
         env=clean_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -9,6 +9,7 @@ import select
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,11 @@ from rich.console import Console
 from autotune.budget import Budget
 from autotune.cli.live import LiveView, panel
 from autotune.cli.progress import Progress, event_line, json_view, plain_view
+from autotune.recipe import Recipe
 from autotune.search.events import Event, StudyOpened, StudyStopped, TrialFinished, TrialStarted
 from autotune.search.tune import run_study
 from tests.cli.conftest import clean_environment
-from tests.drawn_study import WORKLOAD, drawing_runner
+from tests.drawn_study import WORKLOAD, drawing_runner, make_study
 from tests.search import synthetic
 
 PROGRAM = """
@@ -118,21 +120,21 @@ def test_a_resumed_study_says_so(events: list[Event]) -> None:
     assert "(resuming with 8 trials done)" in event_line(again, Progress())
 
 
-def test_the_panel_shows_best_front_failures_and_what_runs(events: list[Event]) -> None:
+def test_the_panel_shows_best_front_failures_and_what_runs(tmp_path: Path) -> None:
     """All that a person wants to know while waiting."""
-    progress = Progress()
-    for event in events[:-1]:
-        progress = progress.after(event)
-    started = next(event for event in events if isinstance(event, TrialStarted))
+    study = make_study(tmp_path / "y.db")
+    progress = Progress().after(StudyOpened(study=study, resumed=True, combinations=100))
+    progress = progress.after(TrialStarted(number=8, recipe=Recipe(model="demo"), preset="half precision"))
     console = Console(file=io.StringIO(), width=100, force_terminal=False)
-    console.print(panel(progress.after(started)))
+    console.print(panel(replace(progress, phase="timing", notice="press again")))
     text = console.file.getvalue()  # type: ignore[attr-defined]
 
-    assert "8 of 8" in text
-    assert re.search(r"fastest .*×? ?untuned", text)
-    assert re.search(r"front +\d+ recipes", text)
-    assert "1 not applied" in text
-    assert "trial 0" in text
+    assert "trials   8 of 8" in text
+    assert "fastest  835 ms (2.44× untuned), 726 MiB, similarity 0.9700" in text
+    assert "front    3 recipes" in text
+    assert "failed   1 not applied" in text
+    assert "now      trial 8 (half precision): untuned, timing" in text
+    assert "press again" in text
 
 
 def test_nothing_runs_beside_a_trial() -> None:
