@@ -4,6 +4,8 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
+# One process a core; the tests of a file stay together, since they share what is costly to make.
+SPREAD := -n auto --dist loadfile
 
 # pip compiles every module of every package, most of which are never imported; Python compiles those that are.
 # -qq keeps errors and leaves out pip's remarks.
@@ -43,10 +45,10 @@ demo: $(VENV)/.runtime ## Tune the small pipeline that ships with the package
 	$(DEMO_COMMAND)
 
 test: setup ## Every test that needs no GPU
-	$(PYTEST) -m "not gpu"
+	$(PYTEST) $(SPREAD) -m "not gpu"
 
 test-fast: setup ## The tests that take less than a minute together
-	$(PYTEST) -m "not gpu and not slow and not browser and not postgres and not ray"
+	$(PYTEST) $(SPREAD) -m "not gpu and not slow and not browser and not postgres and not ray"
 
 check: setup ## Format, lint, types, floors and shape: half a minute
 	$(BIN)/ruff format --check .

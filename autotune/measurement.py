@@ -66,13 +66,10 @@ class Likeness:
     Attributes:
         haarpsi: HaarPSI of every pair of pictures, 0 to 1, in the order of the workload's calls.
         psnr_db: PSNR of every pair in dB; 100 means equal to 8 bits or better.
-        judge: Share of the prompt that the demo model's own judge finds in the pictures, 0 to 1; None
-            elsewhere.
     """
 
     haarpsi: tuple[float, ...]
     psnr_db: tuple[float, ...] = ()
-    judge: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +135,7 @@ class Measurement:
         fields["parts"] = Parts(**{**parts, "steps_s": tuple(parts["steps_s"])}) if parts else None
         fields["memory"] = Memory(**fields["memory"])
         pairs = {key: tuple(likeness.get(key, ())) for key in ("haarpsi", "psnr_db")}
-        fields["likeness"] = Likeness(**pairs, judge=likeness.get("judge"))
+        fields["likeness"] = Likeness(**pairs)
         return cls(**fields)
 
 

@@ -38,7 +38,6 @@ MEASUREMENTS = st.builds(
         Likeness,
         haarpsi=st.lists(st.floats(0, 1), min_size=1, max_size=4).map(tuple),
         psnr_db=SOME_SECONDS,
-        judge=st.none() | st.floats(0, 1),
     ),
     pictures=st.lists(st.text(), max_size=2).map(tuple),
     warnings=st.lists(st.text(), max_size=2).map(tuple),

@@ -113,10 +113,6 @@ def _say_measurement(row: Row) -> None:
     for stage, amount in measured.memory.stages.items():
         say(f"    {stage:<10}{format_bytes(amount)}")
     say(f"  similarity  {row.similarity} (pairs: {_listed(measured.likeness.haarpsi, '{:.4f}'.format)})")
-    if measured.likeness.judge is not None:
-        say(
-            f"  judge       {100 * measured.likeness.judge:.0f} % of the prompt's words found in the pictures"
-        )
     say(f"  cold start  {row.cold_start}")
     say(f"  samples     {_listed(measured.calls_s, format_duration)}")
     say(f"  warm-up     {_listed(measured.warmup_s, format_duration)}")

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -51,7 +50,7 @@ class LocalRunner:
         self._life_fd = -1
         self._log: IO[bytes] | None = None
         self._pid = 0
-        self._cancelled = threading.Event()
+        self._is_cancelled = False
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -111,7 +110,7 @@ class LocalRunner:
 
     def cancel(self) -> None:
         """Kill the running trial; it comes to a failure of kind "cancelled"."""
-        self._cancelled.set()
+        self._is_cancelled = True
         self._kill_trial()
 
     def close(self) -> None:
@@ -148,7 +147,7 @@ class LocalRunner:
 
     def _order(self, what: str, content: dict[str, Any], folder: Path, *, time_limit_s: float) -> "_End":
         """Let the server fork a process for an order and sleep until it has ended."""
-        self._cancelled.clear()
+        self._is_cancelled = False
         (folder / _OUTCOME_FILE).unlink(missing_ok=True)
         (folder / _JOB_FILE).write_text(json.dumps(content), encoding="utf-8")
         channel = self._running_server()
@@ -177,14 +176,14 @@ class LocalRunner:
     def _note(self, message: dict[str, Any], end: "_End") -> None:
         if "pid" in message:
             self._pid = int(message["pid"])
-            if self._cancelled.is_set():
+            if self._is_cancelled:
                 self._kill_trial()
         elif "phase" in message:
             end.phase = str(message["phase"])
             self._listen(end.phase)
 
     def _judge(self, end: "_End", code: int) -> "_End":
-        if self._cancelled.is_set():
+        if self._is_cancelled:
             end.kind, end.message = FailureKind.CANCELLED, "The trial was stopped by the user."
         elif end.kind is None and code != 0:
             end.kind, how = how_it_died(code)

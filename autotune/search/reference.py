@@ -12,6 +12,7 @@ from autotune.recipe import Recipe
 from autotune.store.folders import Folders
 from autotune.store.lock import exclusive
 
+_PATIENCE_S = 600.0
 _COMPLETE = "complete.json"  # written last: without it the pictures are made again
 
 
@@ -56,7 +57,8 @@ def _job(folders: Folders, plan: Plan, situation: Situation) -> Job:
         device=situation.target.device,
         folder=str(folders.reference(situation)),
         role="reference",
-        time_limit_s=plan.trial_time_s,
+        # The limit on trials stops hopeless recipes; this one is the measure of all others and must succeed.
+        time_limit_s=max(plan.trial_time_s, _PATIENCE_S),
         protocol=plan.protocol,
         cache=str(folders.cache),
         threads=plan.threads,
