@@ -12,7 +12,8 @@ from autotune.recipe import Recipe
 from autotune.store.folders import Folders
 from autotune.store.lock import exclusive
 
-_PATIENCE_S = 600.0
+PATIENCE_S = 600.0
+"""Seconds that the reference pictures and the untuned baseline may always take."""
 _COMPLETE = "complete.json"  # written last: without it the pictures are made again
 
 
@@ -58,7 +59,7 @@ def _job(folders: Folders, plan: Plan, situation: Situation) -> Job:
         folder=str(folders.reference(situation)),
         role="reference",
         # The limit on trials stops hopeless recipes; this one is the measure of all others and must succeed.
-        time_limit_s=max(plan.trial_time_s, _PATIENCE_S),
+        time_limit_s=max(plan.trial_time_s, PATIENCE_S),
         protocol=plan.protocol,
         cache=str(folders.cache),
         threads=plan.threads,

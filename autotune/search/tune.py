@@ -25,7 +25,7 @@ from autotune.search.events import (
     ignore,
 )
 from autotune.search.presets import presets
-from autotune.search.reference import has_reference, make_reference
+from autotune.search.reference import PATIENCE_S, has_reference, make_reference
 from autotune.search.resume import mend, open_optuna, open_record
 from autotune.search.sampler import SpaceSampler
 from autotune.search.study import Study, read_study
@@ -205,9 +205,10 @@ def _job(bench: _Bench, trial: TrialRecord) -> Job:
         device=situation.target.device,
         folder=str(trial.folder),
         reference=str(folders.reference(situation)),
-        # The baseline may need more than what fits: everything is compared to it, so it runs all the same.
+        # The baseline may need more than what fits, and longer than what a recipe is allowed: everything is
+        # compared to it, so it runs all the same.
         memory_limit_bytes=None if trial.is_baseline else plan.memory_limit_bytes,
-        time_limit_s=plan.trial_time_s,
+        time_limit_s=max(plan.trial_time_s, PATIENCE_S) if trial.is_baseline else plan.trial_time_s,
         protocol=plan.protocol,
         cache=str(folders.cache),
         threads=plan.threads,

@@ -79,7 +79,7 @@ def test_the_fork_server_never_opens_the_gpu(card: Card) -> None:
 
 
 def test_every_value_of_every_knob_takes_effect(card: Card) -> None:
-    """Each offered value makes pictures on the GPU and provably takes effect; the table of results is kept."""
+    """Each offered value makes pictures on the GPU and provably takes effect; the results are kept."""
     rows, failures = [], []
     for name, choice in card.space.offered.items():
         for value in choice.values[1:]:

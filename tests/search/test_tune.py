@@ -151,6 +151,20 @@ def test_a_job_holds_what_the_plan_asks_for(tune: Tuner, tmp_path: Path) -> None
     assert str(files / "first" / "trials" / f"0001-{second.recipe.digest}") == second.folder
 
 
+def test_the_baseline_has_time_where_others_are_cut_short(tune: Tuner) -> None:
+    """A short limit on trials stops hopeless recipes, never what they are all compared to."""
+    jobs: list[Job] = []
+
+    def runner(job: Job) -> Outcome:
+        jobs.append(job)
+        return synthetic.runner()(job)
+
+    tune(synthetic.plan(trial_time_s=30.0, budget=Budget(trials=2)), runner=runner)
+    reference, baseline, second = jobs
+
+    assert [600.0, 600.0, 30.0] == [job.time_limit_s for job in (reference, baseline, second)]
+
+
 def test_the_budget_counts_over_all_runs(tune: Tuner) -> None:
     """The same command again adds nothing; a larger budget goes on where it stopped."""
     tune(synthetic.plan(budget=Budget(trials=5)))
