@@ -40,11 +40,13 @@ def why_unknown_key(names: Iterable[str], known: Iterable[str], *, where: str = 
     """Return a sentence on the first name that is not known, or None.
 
     >>> why_unknown_key(["trials", "tme"], ["trials", "time"], where=" in [budget]")
-    "There is no key in [budget] 'tme'. Did you mean 'time'?"
+    "There is no key 'tme' in [budget]. Did you mean 'time'?"
     """
     words = list(known)
     unknown = next((name for name in names if name not in words), None)
-    return None if unknown is None else unknown_name_message(f"key{where}", unknown, words)
+    if unknown is None:
+        return None
+    return unknown_name_message("key", unknown, words).replace(f"'{unknown}'.", f"'{unknown}'{where}.", 1)
 
 
 def _without_none(hint: object) -> object:

@@ -68,5 +68,5 @@ def test_a_key_that_does_not_exist_is_named_with_the_nearest_that_does() -> None
     assert why_unknown_key(["sed"], ["seed"]) == "There is no key 'sed'. Did you mean 'seed'?"
     assert (
         why_unknown_key(["sed"], ["seed"], where=" in [workload]")
-        == "There is no key in [workload] 'sed'. Did you mean 'seed'?"
+        == "There is no key 'sed' in [workload]. Did you mean 'seed'?"
     )

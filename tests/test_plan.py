@@ -179,10 +179,10 @@ def test_a_plan_that_cannot_be_run_is_refused(field: str, value: object, said: s
     ("lines", "said"),
     [
         ("sed = 1", "There is no key 'sed'. Did you mean 'seed'?"),
-        ("[limits]\nmemry = 1", "There is no key in [limits] 'memry'. Did you mean 'memory'?"),
-        ("[budget]\ntrails = 1", "There is no key in [budget] 'trails'. Did you mean 'trials'?"),
-        ("[protocol]\ncalls = 1", "There is no key in [protocol] 'calls'. Did you mean 'calls_min'?"),
-        ("[workload.x]\na = 1", "The workload cannot run: There is no key in [workload] 'x'."),
+        ("[limits]\nmemry = 1", "There is no key 'memry' in [limits]. Did you mean 'memory'?"),
+        ("[budget]\ntrails = 1", "There is no key 'trails' in [budget]. Did you mean 'trials'?"),
+        ("[protocol]\ncalls = 1", "There is no key 'calls' in [protocol]. Did you mean 'calls_min'?"),
+        ("[workload.x]\na = 1", "The workload cannot run: There is no key 'x' in [workload]."),
         ("limits = 8", "'limits' is 8. It must be a section: write [limits]."),
         ("[[budget]]\ntrials = 1", "'budget' is [{'trials': 1}]. It must be a section: write [budget]."),
         ("[limits]\nmemory = '8 X'", "'8 X' is no amount of memory."),
@@ -241,7 +241,7 @@ def test_a_file_that_is_no_toml_is_refused() -> None:
         ({"studdy": "s"}, "There is no key 'studdy'. Did you mean 'study'?"),
         (
             {"study": "s", "workload": {"model": "demo"}, "budget": {"time": 1}},
-            "There is no key in [budget] 'time'. Known: seconds, trials.",
+            "There is no key 'time' in [budget]. Known: seconds, trials.",
         ),
         (
             {"study": "s", "workload": {"model": "demo"}, "knobs": {"x": None}},

@@ -88,7 +88,7 @@ def test_equal_workloads_have_one_digest_and_different_ones_have_two() -> None:
         ("width_px", 500, "'width_px' is 500. It must be a multiple of 8, in pixels."),
         ("height_px", -8, "'height_px' is -8. It must be a multiple of 8, in pixels."),
         ("trust_remote_code", "false", "'trust_remote_code' is 'false'. It must be true or false."),
-        ("stpes", 20, "There is no key in [workload] 'stpes'. Did you mean 'steps'?"),
+        ("stpes", 20, "There is no key 'stpes' in [workload]. Did you mean 'steps'?"),
     ],
 )
 def test_a_workload_that_cannot_run_is_refused_with_what_to_write(

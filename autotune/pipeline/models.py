@@ -2,6 +2,7 @@
 
 import importlib.resources
 import json
+import re
 from pathlib import Path
 
 from autotune.errors import ModelError
@@ -73,11 +74,11 @@ def _download(workload: Workload) -> Path:
             trust_remote_code=workload.trust_remote_code,
         )
     except Exception as error:  # the hub's client raises a dozen unrelated types
-        reason = str(error).strip().splitlines()
+        # Its first words say what matters; then come advice about its own arguments and stack traces.
+        reason = re.split(r"[(\n]|\. ", str(error).strip())[0].strip() or "no reason given"
         message = (
-            f"Model '{workload.model}' is neither a local folder nor could it be fetched from the hub: "
-            f"{type(error).__name__}: {reason[0] if reason else 'no reason given'}. "
-            "Check the name and the network, or name a local folder."
+            f"Model '{workload.model}' is neither a local folder nor could it be fetched from the hub "
+            f"({type(error).__name__}: {reason}). Check the name and the network, or name a local folder."
         )
         raise ModelError(message) from error
     return Path(path)
