@@ -40,8 +40,8 @@ class Blueprint:
         scheduler: Class name of the scheduler that the model ships.
         prediction: Its prediction type: "epsilon", "v_prediction", "sample" or "flow".
         facts: Numbers and names that knobs need, such as "vae_scale_factor", "vae_sample_size",
-            "latent_channels", "default_size_px", "tiny_vae" (where a Tiny AutoEncoder for these latents is
-            found).
+            "latent_channels", "default_size_px", "weights" (digest of the weight files), "tiny_vae" (where a
+            Tiny AutoEncoder for these latents is found).
     """
 
     pipeline_class: str

@@ -15,7 +15,7 @@ import torch
 from autotune.blueprint import Blueprint, Json, Part
 from autotune.errors import DeviceError, ModelError, PlanError
 from autotune.knob import Situation
-from autotune.pipeline.models import model_folder
+from autotune.pipeline.models import model_folder, weights_digest
 from autotune.target import Target
 from autotune.workload import Workload
 
@@ -156,7 +156,7 @@ def read_blueprint(folder: Path, name: str) -> Blueprint:
     if not built:
         raise ModelError(f"'{name}' has no part with weights. It is no pipeline that can be tuned.")
     scheduler, prediction = _scheduler(folder)
-    facts = _facts(folder, class_name, built)
+    facts = _facts(folder, class_name, built) | {"weights": weights_digest(folder)}
     return Blueprint(
         pipeline_class=class_name,
         parts={part: _part(module) for part, module in built.items()},

@@ -118,6 +118,12 @@ def _check_situation(stored: Situation, now: Situation, name: str) -> None:
             f"Figures of two machines cannot be compared. {_OTHER_NAME}."
         )
         raise PlanError(message)
+    if stored.blueprint.facts.get("weights") != now.blueprint.facts.get("weights"):
+        message = (
+            f"The weights of '{now.workload.model}' have changed since study '{name}' began: its pictures "
+            f"cannot be compared with new ones. {_OTHER_NAME}."
+        )
+        raise PlanError(message)
 
 
 def _check_choices(

@@ -29,8 +29,10 @@ class Folders:
         return self.root / "cache"
 
     def reference(self, situation: Situation) -> Path:
-        """The untuned pictures of a workload, by kind of device: a CPU and a GPU round differently."""
-        return self.root / "references" / f"{situation.workload.digest}-{situation.target.kind}"
+        """The untuned pictures of a workload, by weights and kind of device: each kind rounds differently."""
+        weights = situation.blueprint.facts.get("weights")
+        parts = (situation.workload.digest, situation.target.kind, *([str(weights)] if weights else []))
+        return self.root / "references" / "-".join(parts)
 
     def study(self, name: str) -> Path:
         """Everything of one study."""

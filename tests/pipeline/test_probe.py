@@ -1,10 +1,13 @@
 """Behaviour of the probe: what is read of a machine and a model, and what is refused."""
 
+from pathlib import Path
+
 import pytest
 
 from autotune.blueprint import Blueprint
 from autotune.demo import demo_model_path
 from autotune.errors import DeviceError, PlanError
+from autotune.pipeline.models import weights_digest
 from autotune.pipeline.probe import read_blueprint, read_target, resolve_device, resolve_size
 from autotune.workload import Workload
 
@@ -44,6 +47,20 @@ def test_parts_are_read_without_weights() -> None:
     assert blueprint.denoiser == "unet"
     assert blueprint.scheduler == "DDIMScheduler"
     assert blueprint.prediction == "v_prediction"
+
+
+def test_a_changed_weight_changes_the_digest(tmp_path: Path) -> None:
+    """One other byte, another name or another length makes other weights; other files do not."""
+    file = tmp_path / "unet" / "model.safetensors"
+    file.parent.mkdir()
+    digests = []
+    for content in (b"a" * 5_000_000, b"a" * 4_999_999 + b"b", b"a" * 4_999_999):
+        file.write_bytes(content)
+        digests.append(weights_digest(tmp_path))
+    (tmp_path / "README.md").write_text("nothing", encoding="utf-8")
+
+    assert digests[-1] == weights_digest(tmp_path)
+    assert len(set(digests)) == 3
 
 
 def test_the_machine_is_described() -> None:

@@ -178,6 +178,21 @@ def test_another_machine_is_refused(tune: Tuner, url: str) -> None:
         )
 
 
+def test_other_weights_are_refused(tune: Tuner, url: str) -> None:
+    """Pictures of a model that was trained on since are no likeness of those before."""
+    tune(synthetic.plan(budget=Budget(trials=1)))
+    blueprint = replace(synthetic.SITUATION.blueprint, facts={"weights": "other"})
+
+    with pytest.raises(PlanError, match=r"weights of .* have changed since study 'first' began"):
+        run_study(
+            synthetic.plan(),
+            url=url,
+            runner=synthetic.runner(),
+            situation=replace(synthetic.SITUATION, blueprint=blueprint),
+            knobs=synthetic.knobs(),
+        )
+
+
 def test_a_study_that_optuna_had_before_is_left_alone(tune: Tuner, url: str) -> None:
     """A study of the same name that somebody made with Optuna is not taken over."""
     optuna.create_study(study_name="first", storage=url)

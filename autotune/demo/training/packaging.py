@@ -46,16 +46,30 @@ def package(folder: Path, target: Path) -> None:
     Raises:
         ValueError: When the result is larger than :data:`LARGEST_BYTES`.
     """
-    shutil.rmtree(target, ignore_errors=True)
-    assemble(folder).to(dtype=torch.float16).save_pretrained(target)
+    part = target.with_name(target.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    assemble(folder).to(dtype=torch.float16).save_pretrained(part)
     tiny = AutoencoderTiny.from_pretrained(folder / "vae_tiny")
-    tiny.to(dtype=torch.float16).save_pretrained(target / "vae_tiny")
-    shutil.copyfile(folder / "judge.safetensors", target / "judge.safetensors")
-    write_card(folder, target)
-    size = folder_bytes(target)
-    _LOG.info("package: %d bytes in %s", size, target)
+    tiny.half().save_pretrained(part / "vae_tiny")
+    shutil.copyfile(folder / "judge.safetensors", part / "judge.safetensors")
+    for config in part.rglob("*config.json"):
+        clean_config(config)
+    write_card(folder, part)
+    size = folder_bytes(part)
+    _LOG.info("package: %d bytes for %s", size, target)
     if size > LARGEST_BYTES:
         raise ValueError(f"the model folder has {size} bytes, more than {LARGEST_BYTES}")
+    shutil.rmtree(target, ignore_errors=True)
+    part.rename(target)
+
+
+def clean_config(path: Path) -> None:
+    """Drop from a config file what loading warns about and where the model was trained."""
+    config = json.loads(path.read_text())
+    config.pop("_name_or_path", None)
+    if config.get("_class_name") == "AutoencoderTiny":
+        config.pop("block_out_channels", None)
+    path.write_text(json.dumps(config, indent=2) + "\n")
 
 
 def write_card(folder: Path, target: Path) -> None:
