@@ -17,12 +17,13 @@ TORCH_VERSION := 2.13.0
 
 DEMO_STUDY   := demo-study
 DEMO_COMMAND := $(BIN)/autotune tune demo --out $(DEMO_STUDY)
+CPU_STUDY    := studies/demo-cpu
 GPU_STUDY    := studies/gpu
 GPU_WORK     := build/gpu
 RUN          := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check bench docs golden gpu-check constraints clean
+.PHONY: help setup demo test test-fast check bench docs golden study gpu-check constraints clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -77,6 +78,14 @@ gpu-check: $(if $(NO_SETUP),,setup) ## On a machine with CUDA: the tests marked 
 	$(RUN) -m autotune export gpu-demo -o $(GPU_STUDY)/recipe.json --force --storage $(GPU_WORK)/study.db
 	$(RUN) -m autotune report gpu-demo -o $(GPU_STUDY)/report.html --force --storage $(GPU_WORK)/study.db
 	@test "$$(cat $(GPU_STUDY)/tests.exit)" = 0
+
+study: setup ## The demo model with every knob of a CPU, a quarter of an hour; results under studies/demo-cpu
+	mkdir -p build/study
+	$(BIN)/autotune tune $(CPU_STUDY)/plan.toml --storage build/study/study.db
+	$(BIN)/autotune show demo-cpu --storage build/study/study.db > $(CPU_STUDY)/front.txt
+	$(BIN)/autotune show demo-cpu --all --json --storage build/study/study.db > $(CPU_STUDY)/trials.json
+	$(BIN)/autotune export demo-cpu --force -o $(CPU_STUDY)/recipe.json --storage build/study/study.db
+	$(BIN)/autotune export demo-cpu --force -o $(CPU_STUDY)/recipe.py --storage build/study/study.db
 
 constraints: ## Pin again what a clean install brings today
 	rm -rf build/constraints
