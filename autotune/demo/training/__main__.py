@@ -28,12 +28,12 @@ from autotune.demo.training.workers import together
 
 STAGES: dict[str, float] = {
     "data": 0,
-    "sketcher": 12,
+    "sketcher": 8,
     "encode": 0,
-    "unet": 70,
-    "vae": 45,
-    "tiny": 8,
-    "judge": 5,
+    "unet": 50,
+    "vae": 20,
+    "tiny": 5.5,
+    "judge": 4,
     "evaluate": 0,
     "package": 0,
 }
