@@ -111,7 +111,7 @@ def _say_measurement(row: Row) -> None:
     share = f", {100 * row.memory_share:.0f} % of the baseline's" if row.memory_share is not None else ""
     say(f"  memory      {row.memory}{share}")
     for stage, amount in measured.memory.stages.items():
-        say(f"    {stage:<10}{format_bytes(amount)}")
+        say(f"    {stage:<12}{format_bytes(amount)}")
     say(f"  similarity  {row.similarity} (pairs: {_listed(measured.likeness.haarpsi, '{:.4f}'.format)})")
     say(f"  cold start  {row.cold_start}")
     say(f"  samples     {_listed(measured.calls_s, format_duration)}")

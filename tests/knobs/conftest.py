@@ -36,8 +36,7 @@ def situated(folder_of: Callable[[str], Path]) -> Callable[[str], Situation]:
 
     @cache
     def situation(name: str) -> Situation:
-        size = {"width_px": 64, "height_px": 64} if name == "demo" else {}
-        return situation_of(folder_of(name), **size)
+        return situation_of(folder_of(name))
 
     return situation
 

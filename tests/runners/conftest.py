@@ -1,6 +1,5 @@
 """One warm runner for all tests of this folder, with a third party's faulty knob installed."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,17 +29,18 @@ def phases() -> list[str]:
     return []
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _faulty_knob() -> Iterator[None]:
+    """Install a third party's faulty knob for every server that is started, also when it starts again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(PLUGINS))
+        yield
+
+
 @pytest.fixture(scope="session")
 def runner(phases: list[str]) -> Iterator[LocalRunner]:
     """Return a running local runner whose worker knows the knob `fault`."""
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = str(PLUGINS)
     with LocalRunner(phases.append) as running:
-        running.probe_target("cpu")
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
         yield running
 
 

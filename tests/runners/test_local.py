@@ -21,7 +21,7 @@ from autotune.recipe import Recipe
 from autotune.runners.local import LocalRunner
 from autotune.workload import Workload
 
-from .conftest import PLUGINS, PROTOCOL, WORKLOAD
+from .conftest import PROTOCOL, WORKLOAD
 
 Measure = Callable[..., Outcome]
 Fail = Callable[..., Failure]
@@ -152,7 +152,6 @@ def test_a_late_trial_is_killed_with_its_helpers(
     """The time limit ends the whole process group, and the next trial runs as if nothing had been."""
     file = tmp_path / "helper.pid"
     monkeypatch.setenv("FAULTY_HELPER_FILE", str(file))
-    monkeypatch.setenv("PYTHONPATH", str(PLUGINS))
     runner.close()  # the server must see the variable
     failure = fail("hang with helper", time_limit_s=8.0)
     helper = int(file.read_text(encoding="ascii"))
@@ -216,12 +215,10 @@ def test_nothing_survives_a_killed_parent(tmp_path: Path) -> None:
         ),
         encoding="utf-8",
     )
-    environment = {**os.environ, "PYTHONPATH": str(PLUGINS)}
     with subprocess.Popen(
         [sys.executable, str(script), str(tmp_path / "trial")],
         stdout=subprocess.PIPE,
         text=True,
-        env=environment,
     ) as parent:
         assert parent.stdout is not None
         words: list[str] = []
