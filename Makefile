@@ -85,7 +85,6 @@ study: setup ## The demo model with every knob of a CPU, a quarter of an hour; r
 	$(BIN)/autotune show demo-cpu --storage build/study/study.db > $(CPU_STUDY)/front.txt
 	$(BIN)/autotune show demo-cpu --all --json --storage build/study/study.db > $(CPU_STUDY)/trials.json
 	$(BIN)/autotune export demo-cpu --force -o $(CPU_STUDY)/recipe.json --storage build/study/study.db
-	$(BIN)/autotune export demo-cpu --force -o $(CPU_STUDY)/recipe.py --storage build/study/study.db
 
 constraints: ## Pin again what a clean install brings today
 	rm -rf build/constraints

@@ -196,7 +196,14 @@ def study_json(study: Study, *, is_complete: bool = False) -> dict[str, Any]:
         "baseline": next((row_json(row) for row in every if row.is_baseline), None),
         "front": [row_json(row) for row in front_rows(every) if row.is_on_front],
     }
-    return document | ({"trials": [row_json(row) for row in every]} if is_complete else {})
+    return document | ({"trials": [_complete_json(row) for row in every]} if is_complete else {})
+
+
+def _complete_json(row: Row) -> dict[str, Any]:
+    """A trial with its raw samples; machine and log, which are long, are told by `show --trial`."""
+    outcome = row.trial.outcome.to_json() if row.trial.outcome is not None else {}
+    raw = {name: value for name, value in outcome.items() if name not in {"environment", "log"}}
+    return row_json(row) | {"outcome": raw or None}
 
 
 def row_json(row: Row) -> dict[str, Any]:
