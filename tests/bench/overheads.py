@@ -71,7 +71,7 @@ def main() -> None:
     fork = statistics.median(m.phases_s["fork"] for m in measured)
     fixed = statistics.median(sum(m.phases_s[phase] for phase in FIXED) for m in measured)
     call = statistics.median(m.latency_s for m in measured)
-    spread = max(m.latency_s for m in measured) / min(m.latency_s for m in measured) - 1
+    latencies, peaks = [m.latency_s for m in measured], [m.memory_bytes for m in measured]
     rows = [
         (
             "`autotune --help`",
@@ -84,7 +84,12 @@ def main() -> None:
             f"{imports / fork:.0f}x less than a fresh import ({imports:.2f} s)",
         ),
         ("trial beside its calls", fixed, f"{fixed / call:.2f}x one call of four pictures ({call:.3f} s)"),
-        ("spread of five trials' latencies", spread, "largest over smallest, less 1"),
+        (
+            "spread of five trials' latencies",
+            max(latencies) / min(latencies) - 1,
+            "largest over smallest, less 1",
+        ),
+        ("spread of five trials' memory", max(peaks) / min(peaks) - 1, "largest over smallest, less 1"),
     ]
     width = max(len(row[0]) for row in rows)
     print(f"{'what':<{width}}  {'value':>7}  compared in this run with")
