@@ -10,6 +10,9 @@ from autotune.measurement import Outcome
 from autotune.recipe import Recipe
 from autotune.workload import Workload
 
+JOB_FILE, OUTCOME_FILE, LOG_FILE = "job.json", "outcome.json", "log.txt"
+"""What a trial's folder holds beside its pictures: what it was told, what it answered, what it printed."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from autotune.errors import RecipeError
@@ -115,10 +115,6 @@ class Recipe:
         is_readable = canonical(data).isprintable()
         text: str = yaml.safe_dump(data, sort_keys=False, allow_unicode=is_readable)
         return text
-
-    def without_measurement(self) -> Self:
-        """Return the bare recipe, as it is proposed to a worker."""
-        return replace(self, call={}, target={}, measured={}, study="")
 
 
 def parse_recipe(text: str, *, source: str = "recipe") -> Recipe:

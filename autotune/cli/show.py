@@ -67,12 +67,13 @@ def _say_one(study: "Study", number: int, *, is_json: bool) -> None:
     from autotune.cli.console import say_json
     from autotune.cli.tables import say_trial
     from autotune.errors import UnknownName
+    from autotune.job import LOG_FILE
     from autotune.report.figures import row_json, rows
 
     row = next((row for row in rows(study) if row.trial.number == number), None)
     if row is None:
         raise UnknownName("trial", str(number), [str(known.number) for known in study.trials])
-    file = row.trial.folder / "log.txt"
+    file = row.trial.folder / LOG_FILE
     log = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
     if is_json:
         outcome = row.trial.outcome.to_json() if row.trial.outcome is not None else None

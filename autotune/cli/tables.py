@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from autotune.cli.console import plain_table, say, say_table
+from autotune.job import LOG_FILE
 from autotune.plan import describe_limits
 from autotune.report.figures import Row, Standing, answer, counted, front_rows, rows
 from autotune.units import format_bytes, format_duration
@@ -96,7 +97,7 @@ def say_trial(row: Row, log: str) -> None:
     say(f"  folder      {trial.folder}")
     lines = log.rstrip().splitlines()[-_LOG_LINES:]
     if lines:
-        say(f"  log         {trial.folder / 'log.txt'}, its end:")
+        say(f"  log         {trial.folder / LOG_FILE}, its end:")
         for line in lines:
             say(f"    {line}")
 

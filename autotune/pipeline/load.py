@@ -78,13 +78,9 @@ def turn_knobs(setup: Setup, chosen: Settings, stages: Iterable[Stage]) -> None:
         UnknownName: A setting names no knob.
         TurnError: A knob could not be turned.
     """
-    knobs = {knob.name: knob for knob in all_knobs()}
-    for name in chosen:
-        if name not in knobs:
-            raise UnknownName("knob", name, knobs, remedy="'autotune knobs' lists them all.")
     wanted = set(stages)
-    for knob in knobs.values():
-        if knob.name in chosen and knob.stage in wanted:
+    for knob in _knobs_of(chosen):
+        if knob.stage in wanted:
             _turn(knob, setup, chosen[knob.name])
 
 
@@ -95,11 +91,10 @@ def why_not_applied(setup: Setup, chosen: Settings) -> tuple[str, str] | None:
         setup: A setup that has made its first picture.
         chosen: The settings that differ from the default.
     """
-    for knob in all_knobs():
-        if knob.name in chosen:
-            found = knob.applied(setup, chosen[knob.name])
-            if found is not None:
-                return knob.name, found
+    for knob in _knobs_of(chosen):
+        found = knob.applied(setup, chosen[knob.name])
+        if found is not None:
+            return knob.name, found
     return None
 
 
@@ -130,17 +125,18 @@ def load_pipeline(
         ModelError: The model cannot be found.
     """
     from autotune.pipeline.models import model_folder
-    from autotune.pipeline.probe import probe, resolve_device
+    from autotune.pipeline.probe import read_target, resolve_device, situate
 
     tell = say or _warn
     known = recipe if isinstance(recipe, Recipe) else read_recipe(Path(recipe))
     workload = _workload(known, tuple(prompts))
     where = resolve_device(device)
-    situation = probe(workload, where)
+    folder = model_folder(workload)
+    situation = situate(folder, workload, read_target(where))
     chosen = _offered_settings(known, situation, fall_back=fall_back, tell=tell)
     for difference in differences(known, situation):
         tell(difference)
-    setup = begin_setup(situation, chosen, device=where, model_path=str(model_folder(workload)))
+    setup = begin_setup(situation, chosen, device=where, model_path=str(folder))
     load_stage(setup, chosen)
     apply_stages(setup, chosen)
     defaults = {
@@ -182,16 +178,28 @@ def differences(recipe: Recipe, situation: Situation) -> list[str]:
     return found
 
 
+def _knobs_of(settings: Settings) -> tuple[Knob, ...]:
+    """Return the knobs that settings name, in the order in which they are turned; they are looked up once.
+
+    Raises:
+        UnknownName: A setting names no knob.
+    """
+    knobs = all_knobs()
+    known = {knob.name for knob in knobs}
+    for name in settings:
+        if name not in known:
+            raise UnknownName("knob", name, known, remedy="'autotune knobs' lists them all.")
+    return tuple(knob for knob in knobs if knob.name in settings)
+
+
 def _offered_settings(
     recipe: Recipe, situation: Situation, *, fall_back: bool, tell: Callable[[str], None]
 ) -> dict[str, Value]:
-    knobs = {knob.name: knob for knob in all_knobs()}
     kept = {}
-    for name, value in recipe.settings.items():
-        if name not in knobs:
-            raise UnknownName("knob", name, knobs, remedy="'autotune knobs' lists them all.")
-        choice = knobs[name].domain(situation)
-        if value in choice.values or knobs[name].changes_result:
+    for knob in _knobs_of(recipe.settings):
+        name, value = knob.name, recipe.settings[knob.name]
+        choice = knob.domain(situation)
+        if value in choice.values or knob.changes_result:
             kept[name] = value
         elif fall_back:
             tell(why_value_not_offered(name, value, choice) + " It is left out.")

@@ -54,11 +54,28 @@ def probe(workload: Workload, device: str) -> Situation:
         DeviceError: The machine has no such device.
         PlanError: The workload's size does not suit the model.
     """
-    where = resolve_device(device)
-    blueprint = read_blueprint(model_folder(workload), workload.model)
-    return Situation(
-        target=read_target(where), blueprint=blueprint, workload=resolve_size(workload, blueprint)
-    )
+    target = read_target(resolve_device(device))
+    folder = model_folder(workload)
+    situation = situate(folder, workload, target)
+    # Hashed here, once for a study, and not by each of its trials.
+    facts = {**situation.blueprint.facts, "weights": weights_digest(folder)}
+    return replace(situation, blueprint=replace(situation.blueprint, facts=facts))
+
+
+def situate(folder: Path, workload: Workload, target: Target) -> Situation:
+    """Return what knobs look at, for a model whose folder is known; the workload's sizes are filled in.
+
+    Args:
+        folder: The model's folder.
+        workload: What is made.
+        target: The machine.
+
+    Raises:
+        ModelError: A part's configuration is missing or cannot be understood.
+        PlanError: The workload's size does not suit the model.
+    """
+    blueprint = read_blueprint(folder, workload.model)
+    return Situation(target=target, blueprint=blueprint, workload=resolve_size(workload, blueprint))
 
 
 def resolve_device(device: str) -> str:
@@ -156,7 +173,7 @@ def read_blueprint(folder: Path, name: str) -> Blueprint:
     if not built:
         raise ModelError(f"'{name}' has no part with weights. It is no pipeline that can be tuned.")
     scheduler, prediction = _scheduler(folder)
-    facts = _facts(folder, class_name, built) | {"weights": weights_digest(folder)}
+    facts = _facts(folder, class_name, built)
     return Blueprint(
         pipeline_class=class_name,
         parts={part: _part(module) for part, module in built.items()},

@@ -1,9 +1,9 @@
 """The fork server: a program that has imported torch and diffusers, and forks one process for every trial.
 
 It never touches a GPU and never runs an operation of its own, so that a fork of it is as good as a fresh
-interpreter, in 0.2 s instead of 5 s. It speaks with its parent in short JSON messages over a socket that
-keeps message borders; jobs and answers travel as files. When the parent dies, so do the server and the
-running trial.
+interpreter, without its seconds of imports (`make bench`). It speaks with its parent in short JSON messages
+over a socket that keeps message borders; jobs and answers travel as files. When the parent dies, so do the
+server and the running trial.
 """
 
 import contextlib
@@ -18,9 +18,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from autotune.job import JOB_FILE, LOG_FILE, OUTCOME_FILE
+
 _MESSAGE_BYTES = 65_536
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
-JOB_FILE, OUTCOME_FILE, LOG_FILE = "job.json", "outcome.json", "log.txt"
 
 
 def main(socket_fd: int, life_fd: int) -> None:
@@ -31,13 +32,11 @@ def main(socket_fd: int, life_fd: int) -> None:
         life_fd: The reading end of a pipe that closes when the parent dies.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ.setdefault(
-        "PYTORCH_NVML_BASED_CUDA_CHECK", "1"
-    )  # asks the driver about GPUs without opening one
-    start = time.perf_counter()
+    # Let torch ask the driver about GPUs without opening one.
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     _import_everything()
     channel = socket.socket(fileno=socket_fd)
-    _send(channel, {"ready": True, "import_s": time.perf_counter() - start})
+    _send(channel, {"ready": True})
     while True:
         message = channel.recv(_MESSAGE_BYTES)
         if not message:

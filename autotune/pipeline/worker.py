@@ -22,7 +22,7 @@ from autotune.pipeline.load import TurnError, apply_stages, begin_setup, load_st
 from autotune.pipeline.memory import AnonymousSampler, MemoryWatch, watch
 from autotune.pipeline.models import model_folder
 from autotune.pipeline.pictures import all_pictures, load_reference, save_pngs, save_reference
-from autotune.pipeline.probe import read_blueprint, read_target, resolve_size
+from autotune.pipeline.probe import read_target, situate
 from autotune.pipeline.stopwatch import seconds_of, settle, time_calls, time_parts, timing_warnings
 
 
@@ -127,9 +127,7 @@ def _prepare(trial: Trial, memory: MemoryWatch) -> tuple[Situation, Setup]:
         target = read_target(job.device)
         trial.environment = fingerprint(target)
         folder = model_folder(job.workload)
-        blueprint = read_blueprint(folder, job.workload.model)
-        workload = resolve_size(job.workload, blueprint)
-        situation = Situation(target=target, blueprint=blueprint, workload=workload)
+        situation = situate(folder, job.workload, target)
         setup = begin_setup(situation, job.recipe.settings, device=job.device, model_path=str(folder))
         load_stage(setup, job.recipe.settings)
     memory.finish("load", sampled_bytes=sampler.peak_bytes)

@@ -17,14 +17,13 @@ from typing import IO, Any, Self
 from autotune import errors
 from autotune.blueprint import Blueprint
 from autotune.errors import AutotuneError, WorkerError
-from autotune.job import Job
+from autotune.job import JOB_FILE, LOG_FILE, OUTCOME_FILE, Job
 from autotune.knob import Situation
 from autotune.measurement import Failure, FailureKind, Outcome, outcome_from_json
 from autotune.target import Target
 from autotune.workload import Workload
 
 SERVER = "autotune.pipeline.server"
-_JOB_FILE, _OUTCOME_FILE, _LOG_FILE = "job.json", "outcome.json", "log.txt"
 _MESSAGE_BYTES = 65_536
 _START_S = 180.0
 _PROBE_S = 1800.0  # a hub id is downloaded while probing
@@ -148,8 +147,8 @@ class LocalRunner:
     def _order(self, what: str, content: dict[str, Any], folder: Path, *, time_limit_s: float) -> "_End":
         """Let the server fork a process for an order and sleep until it has ended."""
         self._is_cancelled = False
-        (folder / _OUTCOME_FILE).unlink(missing_ok=True)
-        (folder / _JOB_FILE).write_text(json.dumps(content), encoding="utf-8")
+        (folder / OUTCOME_FILE).unlink(missing_ok=True)
+        (folder / JOB_FILE).write_text(json.dumps(content), encoding="utf-8")
         channel = self._running_server()
         channel.send(json.dumps({"do": what, "folder": str(folder)}).encode())
         deadline, end = time.monotonic() + time_limit_s, _End()
@@ -262,7 +261,7 @@ class _End:
 
 def _read_answer(folder: Path) -> dict[str, Any] | None:
     try:
-        answer: dict[str, Any] = json.loads((folder / _OUTCOME_FILE).read_text(encoding="utf-8"))
+        answer: dict[str, Any] = json.loads((folder / OUTCOME_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return answer
@@ -275,7 +274,7 @@ def _with_log(outcome: Outcome, folder: Path) -> Outcome:
 def _log_tail(folder: Path) -> str:
     """The end of what the trial printed."""
     try:
-        data = (folder / _LOG_FILE).read_bytes()
+        data = (folder / LOG_FILE).read_bytes()
     except OSError:
         return ""
     return data[-_LOG_BYTES:].decode(errors="replace")

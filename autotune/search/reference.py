@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from autotune.errors import AutotuneError
-from autotune.job import Job, Runner
+from autotune.job import LOG_FILE, Job, Runner
 from autotune.knob import Situation
 from autotune.measurement import Failure, FailureKind
 from autotune.plan import Plan
@@ -72,5 +72,5 @@ def _explain(failure: Failure, folder: Path, model: str) -> str:
         f"The untuned pipeline of '{model}' cannot make the pictures that all others are compared to: "
         f"{failure.kind.value}{where}. {failure.message}"
     )
-    log = f"\nThe end of its log ({folder / 'log.txt'}):\n{failure.log.rstrip()}" if failure.log else ""
+    log = f"\nThe end of its log ({folder / LOG_FILE}):\n{failure.log.rstrip()}" if failure.log else ""
     return message + log

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from autotune.job import LOG_FILE
 from autotune.objective import Limit, violations
 from autotune.plan import Plan, describe_limits
 from autotune.store.records import TrialRecord
@@ -46,7 +47,7 @@ def _nothing_measured(plan: Plan, trials: Sequence[TrialRecord]) -> str:
     return (
         f"None of the {len(failed)} trials could be measured ({describe_failures(failed)}). "
         f"The last one, '{last.describe()}', said: {message.rstrip('.')}. "
-        f"Its log is '{last.folder / 'log.txt'}'."
+        f"Its log is '{last.folder / LOG_FILE}'."
     )
 
 

@@ -1,4 +1,4 @@
-"""One warm runner for all tests of this folder, with a third party's faulty knob installed."""
+"""One warm runner for the tests of a module, with a third party's faulty knob installed meanwhile."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,13 +23,13 @@ WORKLOAD = Workload(
 PROTOCOL = Protocol(settle_min=2, settle_max=3, calls_min=3, calls_max=3)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def phases() -> list[str]:
     """Return the list in which the runner's phases are written."""
     return []
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _faulty_knob() -> Iterator[None]:
     """Install a third party's faulty knob for every server that is started, also when it starts again."""
     with pytest.MonkeyPatch.context() as patch:
@@ -37,14 +37,14 @@ def _faulty_knob() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def runner(phases: list[str]) -> Iterator[LocalRunner]:
     """Return a running local runner whose worker knows the knob `fault`."""
     with LocalRunner(phases.append) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def reference(runner: LocalRunner, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of the reference pictures."""
     folder = tmp_path_factory.mktemp("reference")
