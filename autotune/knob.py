@@ -2,9 +2,9 @@
 
 import enum
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self, TypeAlias
 
 from autotune.blueprint import Blueprint, Json
 from autotune.errors import KnobError
@@ -51,10 +51,22 @@ class Choice:
     """The values that a knob offers in a situation; the first is the default, "as diffusers ships it".
 
     A choice of one value says that there is nothing to offer here, and `why` says why.
+
+    Attributes:
+        values: What a search tries, the default first.
+        why: Why there is nothing to choose; "" where there is.
+        lacking: Values that the knob knows but does not offer here, each with the reason.
+        on_request: Values that are only tried when the plan names them: they fetch foreign code, or are of
+            use to few.
+        open_to: What the plan may name beside the values, such as "a folder or hub id of another UNet"; ""
+            when the values are all there is.
     """
 
     values: tuple[Value, ...]
     why: str = ""
+    lacking: Mapping[Value, str] = field(default_factory=dict)
+    on_request: tuple[Value, ...] = ()
+    open_to: str = ""
 
     def __post_init__(self) -> None:
         """Refuse an empty or repeating choice; 1 and 1.0 are the same value, 1 and True are not.
@@ -62,10 +74,25 @@ class Choice:
         Raises:
             KnobError: There is no value, a value twice, or one that no file can hold.
         """
-        if not self.values or len({(isinstance(v, bool), v) for v in self.values}) != len(self.values):
-            raise KnobError(f"A choice needs at least one value and no repeats, not {self.values!r}.")
-        if any(isinstance(v, float) and not math.isfinite(v) for v in self.values):
-            raise KnobError(f"A choice holds finite numbers only, not {self.values!r}.")
+        named = (*self.values, *self.on_request)
+        if not self.values or len({(isinstance(v, bool), v) for v in named}) != len(named):
+            raise KnobError(f"A choice needs at least one value and no repeats, not {named!r}.")
+        if any(isinstance(v, float) and not math.isfinite(v) for v in named):
+            raise KnobError(f"A choice holds finite numbers only, not {named!r}.")
+
+    @classmethod
+    def of(cls, default: Value, others: Mapping[Value, str]) -> Self:
+        """Return the choice of a default and of those other values whose reason against them is "".
+
+        >>> Choice.of("none", {"flash": "", "sage": "it needs the package 'sageattention'"})
+        Choice(values=('none', 'flash'), why='', lacking={'sage': "it needs the package ...
+        >>> Choice.of(False, {True: "TF32 needs a CUDA GPU"}).why
+        'TF32 needs a CUDA GPU'
+        """
+        offered = tuple(value for value, reason in others.items() if not reason)
+        lacking = {value: reason for value, reason in others.items() if reason}
+        why = "" if offered else "; ".join(dict.fromkeys(lacking.values()))
+        return cls((default, *offered), why=why, lacking=lacking)
 
     @property
     def default(self) -> Value:
@@ -84,6 +111,36 @@ class Choice:
         True
         """
         return len(self.values) == 1
+
+    def takes(self, value: Value) -> bool:
+        """Whether a plan or a recipe may name this value: it is offered, on request, or the choice is open.
+
+        >>> Choice(("own",), open_to="a folder").takes("models/small"), Choice((False,)).takes(0)
+        (True, False)
+        """
+        known = any(is_same(value, other) for other in (*self.values, *self.on_request))
+        return known or (bool(self.open_to) and isinstance(value, str) and bool(value.strip()))
+
+    def with_requested(self, values: Iterable[Value]) -> Self:
+        """Return the choice with what the plan names of `on_request` and of what it is open to.
+
+        >>> Choice(("sdpa",), why="no other runs here", on_request=("hub",)).with_requested(["hub"]).values
+        ('sdpa', 'hub')
+        """
+        named = [value for value in values if not any(is_same(value, own) for own in self.values)]
+        more = tuple(value for value in dict.fromkeys(named) if self.takes(value))
+        left = tuple(value for value in self.on_request if not any(is_same(value, own) for own in more))
+        why = "" if more else self.why
+        return replace(self, values=(*self.values, *more), why=why, on_request=left)
+
+
+def is_same(a: Value, b: Value) -> bool:
+    """Whether two values are equal in value and in kind: 8 is 8.0, True is not 1.
+
+    >>> is_same(8, 8.0), is_same(True, 1)
+    (True, False)
+    """
+    return a == b and isinstance(a, bool) == isinstance(b, bool)
 
 
 @dataclass(kw_only=True)
@@ -115,9 +172,9 @@ class Setup:
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-def always_compatible(settings: Settings) -> str | None:
+def always_compatible(settings: Settings, situation: Situation) -> str | None:
     """Say that no combination is refused: the `conflict` of a knob that knows none."""
-    del settings
+    del settings, situation
     return None
 
 
@@ -134,12 +191,15 @@ class Knob:
         touches: What it acts on.
         changes_result: True when it changes *what* is computed (steps, scheduler, guidance): off unless the
             plan allows approximate knobs.
+        is_exact: True when it promises the very same bits of every picture, on the same device.
         domain: The values on offer in a situation, default first.
         turn: Sets the value. Stands alone: it imports what it needs inside, and uses no other name of its
             file, so that its source can be exported as part of a plain diffusers script. Never called for the
             default, which by definition is what diffusers does when nothing is said.
         conflict: A sentence for the user when these settings cannot go together, else None. Only consulted by
-            the knob that knows; must look at its own value first.
+            the knob that knows; must look at its own value first, with `settings.get(name, default)`. Where
+            it holds for some versions or some pipelines only, it asks the situation. It names the upstream
+            issue and the versions it was seen with.
         applied: Called after the first picture was made, for values other than the default: None when the
             value provably took effect, else a sentence that says what was found instead.
     """
@@ -151,9 +211,10 @@ class Knob:
     order: int = 50
     touches: frozenset[Touches]
     changes_result: bool = False
+    is_exact: bool = False
     domain: Callable[[Situation], Choice]
     turn: Callable[[Setup, Any], None]
-    conflict: Callable[[Settings], str | None] = always_compatible
+    conflict: Callable[[Settings, Situation], str | None] = always_compatible
     applied: Callable[[Setup, Any], str | None]
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from autotune.errors import KnobError, PlanError, SpaceError, UnknownName
-from autotune.knob import Choice, Knob, Settings, Situation, Value
+from autotune.knob import Choice, Knob, Settings, Situation, Value, is_same
 from autotune.recipe import Recipe, canonical
 
 _ATTEMPTS = 20_000
@@ -57,7 +57,9 @@ class SearchSpace:
         """Return the recipe of these settings: defaults left out."""
         defaults, workload = self.defaults, self.situation.workload
         kept = {
-            name: value for name, value in self.complete(settings).items() if not _same(value, defaults[name])
+            name: value
+            for name, value in self.complete(settings).items()
+            if not is_same(value, defaults[name])
         }
         return Recipe(model=workload.model, revision=workload.revision, settings=kept)
 
@@ -98,13 +100,15 @@ class SearchSpace:
         """Yield the valid combinations that differ from `settings` in one knob."""
         for name, values in self.choices.items():
             for value in values:
-                if not _same(value, settings[name]):
+                if not is_same(value, settings[name]):
                     changed = {**settings, name: value}
                     if self.is_searched(changed):
                         yield changed
 
     def _conflict(self, settings: Settings) -> str | None:
-        return next((reason for knob in self.knobs if (reason := knob.conflict(settings))), None)
+        return next(
+            (reason for knob in self.knobs if (reason := knob.conflict(settings, self.situation))), None
+        )
 
 
 def build_space(
@@ -132,8 +136,10 @@ def build_space(
     for one, other in itertools.combinations(ordered, 2):
         if one.name == other.name:
             raise KnobError(f"There are two knobs named '{one.name}'. Rename one of them.")
-    offered = {knob.name: knob.domain(situation) for knob in ordered}
     wanted = dict(narrowed or {})
+    offered = {
+        knob.name: knob.domain(situation).with_requested(wanted.get(knob.name, ())) for knob in ordered
+    }
     _check_names(wanted, offered)
     choices: dict[str, tuple[Value, ...]] = {}
     why: dict[str, str] = {}
@@ -157,11 +163,15 @@ def why_value_not_offered(name: str, value: Value, choice: Choice) -> str:
     "Knob 'dtype' does not offer 'float8' here. It offers: float32, bfloat16."
     >>> why_value_not_offered("tf32", True, Choice((False,), why="TF32 needs a CUDA GPU"))
     "Knob 'tf32' does not offer 'True' here: TF32 needs a CUDA GPU. It offers: False."
+    >>> choice = Choice(("sdpa", "flash"), lacking={"sage": "it needs the package 'sageattention'"})
+    >>> why_value_not_offered("attention", "sage", choice)
+    "Knob 'attention' does not offer 'sage' here: it needs the package 'sageattention'. It offers: sdpa..."
     """
-    why = f": {choice.why}" if choice.why else ""
-    return (
-        f"Knob '{name}' does not offer '{value}' here{why}. It offers: {', '.join(map(str, choice.values))}."
-    )
+    reason = choice.lacking.get(value, choice.why)
+    why = f": {reason}" if reason else ""
+    offered = ", ".join(map(str, (*choice.values, *choice.on_request)))
+    more = f", and {choice.open_to}" if choice.open_to else ""
+    return f"Knob '{name}' does not offer '{value}' here{why}. It offers: {offered}{more}."
 
 
 def key(settings: Settings) -> str:
@@ -191,13 +201,8 @@ def _check_names(names: Iterable[str], known: Mapping[str, Choice]) -> None:
 
 
 def _as_offered(value: Value, offered: tuple[Value, ...]) -> Value:
-    return next((other for other in offered if _same(value, other)), value)
-
-
-def _same(a: Value, b: Value) -> bool:
-    """Equal in value and in kind: True is not 1."""
-    return a == b and isinstance(a, bool) == isinstance(b, bool)
+    return next((other for other in offered if is_same(value, other)), value)
 
 
 def _among(value: Value, values: tuple[Value, ...]) -> bool:
-    return any(_same(value, other) for other in values)
+    return any(is_same(value, other) for other in values)

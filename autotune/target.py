@@ -20,6 +20,8 @@ class Target:
         libraries: Installed packages that knobs care about, name to version.
         backends: SDPA kernels and other torch features that are available, such as "flash" or "bf16".
         has_compiler: Whether `torch.compile` can build kernels here (a C++ compiler, or Triton on CUDA).
+        stands_for: Name of the GPU that this machine stands in for: what it lacks is not offered and its
+            memory is enforced as a cap. "" when the machine is itself.
     """
 
     device: str
@@ -30,6 +32,7 @@ class Target:
     libraries: Mapping[str, str] = field(default_factory=dict)
     backends: frozenset[str] = frozenset()
     has_compiler: bool = False
+    stands_for: str = ""
 
     @property
     def kind(self) -> str:
@@ -80,6 +83,7 @@ class Target:
             "libraries": dict(sorted(self.libraries.items())),
             "backends": sorted(self.backends),
             "has_compiler": self.has_compiler,
+            "stands_for": self.stands_for,
         }
 
     @classmethod

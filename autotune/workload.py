@@ -30,7 +30,8 @@ class Workload:
         width_px, height_px: Size of a picture; 0 means the model's own.
         steps: Denoising steps of the untuned baseline.
         guidance: Classifier-free guidance scale.
-        batch: Pictures made by one call.
+        batch: Pictures made by one call; for a model of video, clips.
+        frames: Frames of a clip, 0 for the model's own; of no meaning for a model of pictures.
         trust_remote_code: Whether code from the model's repository may run.
     """
 
@@ -43,6 +44,7 @@ class Workload:
     steps: int = 20
     guidance: float = 5.0
     batch: int = 1
+    frames: int = 0
     trust_remote_code: bool = False
 
     def __post_init__(self) -> None:
@@ -65,6 +67,7 @@ class Workload:
         _require(self.steps >= 1, f"'steps' is {self.steps}. It must be 1 or more.")
         _require(self.batch >= 1, f"'batch' is {self.batch}. It must be 1 or more.")
         _require(self.guidance >= 0, f"'guidance' is {self.guidance}. It must be 0 or more.")
+        _require(self.frames >= 0, f"'frames' is {self.frames}. It must be 0 or more.")
         for name, size in (("width_px", self.width_px), ("height_px", self.height_px)):
             _require(
                 size >= 0 and size % 8 == 0, f"'{name}' is {size}. It must be a multiple of 8, in pixels."

@@ -31,14 +31,12 @@ DOOR, MAIN = "__init__", "__main__"
 # Which places may import a library: a folder, or one file. "lazily" is inside functions only.
 # A command that plays the user's program, with a pipeline in its own process, is named as a file.
 TORCH = {"pipeline": "", "demo": "", "knobs": "lazily", "cli/generate.py": "lazily"}
+WITH_TORCH = (
+    *("torch", "diffusers", "transformers", "accelerate", "torchao", "safetensors", "xformers"),
+    *("bitsandbytes", "DeepCache", "gguf", "onnx", "onnxruntime", "openvino", "optimum", "tomesd"),
+)
 OWNERS: dict[str, dict[str, str]] = {
-    "torch": TORCH,
-    "diffusers": TORCH,
-    "transformers": TORCH,
-    "accelerate": TORCH,
-    "torchao": TORCH,
-    "safetensors": TORCH,
-    "xformers": TORCH,
+    **dict.fromkeys(WITH_TORCH, TORCH),
     "tokenizers": {"demo": ""},
     "huggingface_hub": {"pipeline": "", "knobs": "lazily"},
     "numpy": {"pipeline": "", "demo": "", "store": "", "search": "", "report": ""},

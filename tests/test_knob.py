@@ -2,9 +2,17 @@
 
 import pytest
 
+from autotune.blueprint import Blueprint
 from autotune.errors import KnobError
-from autotune.knob import Choice, Knob, Setup, Stage, Touches, Value, always_compatible
+from autotune.knob import Choice, Knob, Setup, Situation, Stage, Touches, Value, always_compatible
+from autotune.target import Target
 from autotune.workload import Workload
+
+HERE = Situation(
+    target=Target(device="cpu"),
+    blueprint=Blueprint(pipeline_class="StableDiffusionPipeline"),
+    workload=Workload(model="demo"),
+)
 
 
 def leave_alone(setup: Setup, value: object) -> None:
@@ -80,8 +88,8 @@ def test_a_knob_without_an_identifier_or_a_summary_is_refused(name: str, summary
 
 def test_a_knob_knows_no_conflict_unless_it_says_so() -> None:
     """Most knobs go with all others."""
-    assert knob_named("idle").conflict({"idle": False}) is None
-    assert always_compatible({}) is None
+    assert knob_named("idle").conflict({"idle": False}, HERE) is None
+    assert always_compatible({}, HERE) is None
 
 
 def test_a_setup_starts_with_nothing_loaded_or_placed() -> None:

@@ -36,7 +36,7 @@ def make_knob(
     values: tuple[Value, ...],
     *,
     stage: Stage = Stage.EDIT,
-    conflict: Callable[[Settings], str | None] = always_compatible,
+    conflict: Callable[[Settings, Situation], str | None] = always_compatible,
     changes_result: bool = False,
 ) -> Knob:
     """A knob that offers these values everywhere."""
@@ -53,7 +53,7 @@ def make_knob(
     )
 
 
-def quantized_needs_bfloat16(values: Settings) -> str | None:
+def quantized_needs_bfloat16(values: Settings, _situation: Situation) -> str | None:
     """The conflict that these tests know."""
     if values["quantize"] != "none" and values["dtype"] != "bfloat16":
         return f"'{values['quantize']}' needs bfloat16."
@@ -93,7 +93,7 @@ def spaces(draw: st.DrawFn) -> SearchSpace:
         )
     )
 
-    def conflict(full: Settings) -> str | None:
+    def conflict(full: Settings, _situation: Situation) -> str | None:
         return "They do not go together." if key(full) in refused else None
 
     knobs = [make_knob(name, each, conflict=conflict) for name, each in zip(names, offered, strict=True)]
@@ -172,7 +172,7 @@ def test_every_draw_is_equally_likely() -> None:
 
 def test_a_space_without_a_valid_combination_cannot_be_drawn_from() -> None:
     """The message says where to look."""
-    space = build_space([make_knob("stuck", (1, 2), conflict=lambda _settings: "Never.")], HERE)
+    space = build_space([make_knob("stuck", (1, 2), conflict=lambda *_: "Never.")], HERE)
     with pytest.raises(SpaceError) as refusal:
         space.draw(random.Random(0))
 

@@ -70,7 +70,7 @@ def turn(setup: Setup, value: str) -> None:
     part.forward = forward
 
 
-def conflict(settings: Settings) -> str | None:
+def conflict(settings: Settings, situation: Situation) -> str | None:
     """Refuse what would be undone, what needs 16 bits and what needs a compiler to make sense."""
     value = str(settings.get("attention", "sdpa"))
     if value == "vanilla" and settings.get("fuse_qkv", False):

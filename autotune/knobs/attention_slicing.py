@@ -17,7 +17,7 @@ def turn(setup: Setup, value: str) -> None:
     setup.pipeline.unet.set_attention_slice(value)
 
 
-def conflict(settings: Settings) -> str | None:
+def conflict(settings: Settings, situation: Situation) -> str | None:
     """Refuse what slicing would undo: it installs attention processors of its own."""
     if settings.get("attention_slicing", "none") == "none":
         return None

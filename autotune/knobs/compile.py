@@ -36,7 +36,7 @@ def turn(setup: Setup, value: str) -> None:
             block.compile(**how)
 
 
-def conflict(settings: Settings) -> str | None:
+def conflict(settings: Settings, situation: Situation) -> str | None:
     """Refuse offloading that puts hooks inside of what would be compiled."""
     value, offload = settings.get("compile", "none"), settings.get("offload", "none")
     if value == "none":

@@ -17,7 +17,7 @@ def turn(setup: Setup, value: str) -> None:
     setup.notes["compile_mode"] = value
 
 
-def conflict(settings: Settings) -> str | None:
+def conflict(settings: Settings, situation: Situation) -> str | None:
     """Refuse a mode without a compilation, and CUDA graphs where they break or multiply."""
     value = settings.get("compile_mode", "default")
     if value == "default":

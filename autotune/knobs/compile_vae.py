@@ -24,7 +24,7 @@ def turn(setup: Setup, value: bool) -> None:
     )
 
 
-def conflict(settings: Settings) -> str | None:
+def conflict(settings: Settings, situation: Situation) -> str | None:
     """Refuse it for weights that come and go."""
     if settings.get("compile_vae", False) and settings.get("offload", "none") != "none":
         return "compile_vae does not go with offload: its hook breaks the graph (accelerate #3885)."

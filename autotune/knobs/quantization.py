@@ -36,7 +36,7 @@ def turn(setup: Setup, value: str) -> None:
         quantize_(part, Int8DynamicActivationInt8WeightConfig(), filter_fn=is_worthwhile)
 
 
-def conflict(settings: Settings) -> str | None:
+def conflict(settings: Settings, situation: Situation) -> str | None:
     """Refuse float16, in which the products overflow."""
     if settings.get("quantization", "none") == "none" or settings.get("dtype", "float32") != "float16":
         return None

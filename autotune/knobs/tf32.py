@@ -20,7 +20,7 @@ def turn(setup: Setup, value: bool) -> None:
     torch.set_float32_matmul_precision("high" if value else "highest")
 
 
-def conflict(settings: Settings) -> str | None:
+def conflict(settings: Settings, situation: Situation) -> str | None:
     """Refuse it for models that do not compute in 32 bits."""
     if settings.get("tf32", False) and settings.get("dtype", "float32") != "float32":
         return f"tf32 only acts on float32 products, and dtype is {settings['dtype']}: it would do nothing."

@@ -29,7 +29,7 @@ def turn(setup: Setup, value: int) -> None:
         vae.enable_tiling(value, value, tile_sample_stride_height=stride, tile_sample_stride_width=stride)
 
 
-def conflict(settings: Settings) -> str | None:
+def conflict(settings: Settings, situation: Situation) -> str | None:
     """Refuse tiles for the tiny decoder."""
     if settings.get("vae_tiling", 0) and settings.get("tiny_vae", False):
         return "vae_tiling does not go with tiny_vae: AutoencoderTiny only tiles for models of factor 8."

@@ -124,8 +124,9 @@ def load_pipeline(
         RecipeError: The file is no recipe, or needs what this machine does not have.
         ModelError: The model cannot be found.
     """
+    from autotune.pipeline.machine import read_target, resolve_device
     from autotune.pipeline.models import model_folder
-    from autotune.pipeline.probe import read_target, resolve_device, situate
+    from autotune.pipeline.probe import situate
 
     tell = say or _warn
     known = recipe if isinstance(recipe, Recipe) else read_recipe(Path(recipe))
@@ -199,7 +200,7 @@ def _offered_settings(
     for knob in _knobs_of(recipe.settings):
         name, value = knob.name, recipe.settings[knob.name]
         choice = knob.domain(situation)
-        if value in choice.values or knob.changes_result:
+        if choice.takes(value) or knob.changes_result:
             kept[name] = value
         elif fall_back:
             tell(why_value_not_offered(name, value, choice) + " It is left out.")

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from autotune.job import Job
-from autotune.pipeline.probe import probe, read_target, resolve_device
+from autotune.pipeline.machine import read_target, resolve_device
+from autotune.pipeline.probe import probe
 from autotune.pipeline.worker import run_trial
 from autotune.workload import Workload
 

@@ -19,10 +19,11 @@ from autotune.pipeline.calls import make_pictures
 from autotune.pipeline.environment import fingerprint
 from autotune.pipeline.likeness import compare, why_corrupt
 from autotune.pipeline.load import TurnError, apply_stages, begin_setup, load_stage, why_not_applied
+from autotune.pipeline.machine import read_target
 from autotune.pipeline.memory import AnonymousSampler, MemoryWatch, watch
 from autotune.pipeline.models import model_folder
 from autotune.pipeline.pictures import all_pictures, load_reference, save_pngs, save_reference
-from autotune.pipeline.probe import read_target, situate
+from autotune.pipeline.probe import situate
 from autotune.pipeline.stopwatch import seconds_of, settle, time_calls, time_parts, timing_warnings
 
 

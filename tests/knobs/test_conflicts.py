@@ -11,6 +11,7 @@ from autotune.knob import Settings, Situation, Value
 from autotune.knobs import all_knobs, knob_named
 from autotune.pipeline.load import why_not_applied
 from autotune.space import build_space
+from tests.knobs.places import HERE
 from tests.knobs.workbench import difference, pictures_of, turned
 
 REFUSED: list[tuple[str, dict[str, bool | int | float | str], str]] = [
@@ -60,7 +61,7 @@ ALLOWED: list[tuple[str, dict[str, bool | int | float | str]]] = [
 @pytest.mark.parametrize(("name", "settings", "words"), REFUSED)
 def test_a_conflict_is_said_by_the_knob_that_knows(name: str, settings: Settings, words: str) -> None:
     """The sentence names the knob and the reason, and no other knob needs to know."""
-    sentence = knob_named(name).conflict(settings)
+    sentence = knob_named(name).conflict(settings, HERE)
 
     assert sentence is not None
     assert words in sentence
@@ -71,12 +72,12 @@ def test_a_conflict_is_said_by_the_knob_that_knows(name: str, settings: Settings
 @pytest.mark.parametrize(("name", "settings"), ALLOWED)
 def test_what_goes_together_is_allowed(name: str, settings: Settings) -> None:
     """The neighbours of each refused combination are not refused with it."""
-    assert knob_named(name).conflict(settings) is None
+    assert knob_named(name).conflict(settings, HERE) is None
 
 
 def test_no_knob_refuses_when_nothing_is_set() -> None:
     """A third party's space may lack some knobs: a setting that is not there counts as its default."""
-    assert [None] * len(all_knobs()) == [knob.conflict({}) for knob in all_knobs()]
+    assert [None] * len(all_knobs()) == [knob.conflict({}, HERE) for knob in all_knobs()]
 
 
 @pytest.mark.filterwarnings("ignore")

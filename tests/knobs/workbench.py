@@ -11,7 +11,8 @@ from autotune.knob import Settings, Setup, Situation, Value
 from autotune.knobs import all_knobs
 from autotune.pipeline.calls import make_pictures
 from autotune.pipeline.load import apply_stages, begin_setup, load_stage
-from autotune.pipeline.probe import read_blueprint, read_target
+from autotune.pipeline.machine import read_target
+from autotune.pipeline.probe import read_blueprint
 from autotune.workload import Call, Workload
 
 WORKLOAD = Workload(

@@ -135,7 +135,7 @@ def _knob(name: str, offered: tuple[Value, ...]) -> Knob:
     def turn(setup: Setup, value: Value) -> None:
         raise AssertionError("The synthetic runner turns no knobs.")
 
-    def conflict(settings: Settings) -> str | None:
+    def conflict(settings: Settings, _situation: Situation) -> str | None:
         if name == "compile" and settings[name] != "none" and settings["attention_slicing"] == "auto":
             return "Automatic slicing cannot be compiled."
         if name == "quantization" and settings[name] != "none" and settings["fuse_qkv"]:
@@ -153,7 +153,7 @@ def _knob(name: str, offered: tuple[Value, ...]) -> Knob:
         changes_result=name == "steps",
         domain=domain,
         turn=turn,
-        conflict=conflict if {"attention_slicing", "fuse_qkv"} <= VALUES.keys() else lambda _: None,
+        conflict=conflict if {"attention_slicing", "fuse_qkv"} <= VALUES.keys() else lambda *_: None,
         applied=applied,
     )
 
