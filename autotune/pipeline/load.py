@@ -9,6 +9,8 @@ from typing import Any
 from autotune.errors import AutotuneError, RecipeError, UnknownName
 from autotune.knob import Knob, Settings, Setup, Situation, Stage, Value
 from autotune.knobs import all_knobs
+from autotune.pipeline.architectures import is_architecture
+from autotune.pipeline.random_weights import draw_pipeline
 from autotune.recipe import Recipe, parse_recipe
 from autotune.space import why_value_not_offered
 from autotune.workload import Workload
@@ -53,8 +55,12 @@ def load_stage(setup: Setup, chosen: Settings) -> None:
     loading: dict[str, Any] = {"dtype": torch.float32, "use_safetensors": True, **setup.loading}
     if setup.workload.trust_remote_code:
         loading["trust_remote_code"] = True
-    loading |= _without_checker(Path(setup.model_path))
-    setup.pipeline = DiffusionPipeline.from_pretrained(setup.model_path, **loading)
+    folder = Path(setup.model_path)
+    if is_architecture(folder):
+        setup.pipeline = draw_pipeline(folder, loading)
+    else:
+        loading |= _without_checker(folder)
+        setup.pipeline = DiffusionPipeline.from_pretrained(setup.model_path, **loading)
     setup.pipeline.set_progress_bar_config(disable=True)
 
 

@@ -1,4 +1,4 @@
-"""Where a model's files are: the demo model of the package, a local folder, or a download from the hub."""
+"""Where a model's files are: in the package, in a local folder, on the hub, or nowhere: an architecture."""
 
 import hashlib
 import importlib.resources
@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from autotune.errors import ModelError
+from autotune.pipeline.architectures import MARK, PREFIX, architecture_folder
 from autotune.workload import Workload
 
 _BLOCKS, _WHOLE_BYTES = 64, 64 * 2**20
@@ -61,6 +62,8 @@ def weights_digest(folder: Path) -> str:
         folder: The model's folder.
     """
     digest = hashlib.sha256()
+    if (folder / MARK).is_file():  # the weights of an architecture follow from its configuration
+        digest.update((folder / MARK).read_bytes())
     for file in sorted(folder.rglob("*.safetensors")):
         size = file.stat().st_size
         digest.update(f"{file.relative_to(folder).as_posix()}:{size};".encode())
@@ -75,6 +78,8 @@ def weights_digest(folder: Path) -> str:
 
 def _find(workload: Workload) -> Path:
     name = workload.model
+    if name.startswith(PREFIX):
+        return architecture_folder(name)
     if name == "demo":
         return Path(str(importlib.resources.files("autotune.demo"))) / "model"
     folder = Path(name).expanduser()

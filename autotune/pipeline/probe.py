@@ -11,6 +11,7 @@ import torch
 from autotune.blueprint import Blueprint, Json, Part
 from autotune.errors import ModelError, PlanError
 from autotune.knob import Situation
+from autotune.pipeline.architectures import is_architecture
 from autotune.pipeline.machine import read_target, resolve_device
 from autotune.pipeline.models import model_folder, weights_digest
 from autotune.target import Target
@@ -181,7 +182,7 @@ def _scheduler(folder: Path) -> tuple[str, str]:
 
 
 def _facts(folder: Path, class_name: str, modules: dict[str, torch.nn.Module]) -> dict[str, Json]:
-    facts: dict[str, Json] = {}
+    facts: dict[str, Json] = {"random_weights": True} if is_architecture(folder) else {}
     denoiser = next((name for name in ("unet", "transformer") if name in modules), None)
     vae: Any = modules.get("vae")
     scale = 8
