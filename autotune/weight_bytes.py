@@ -1,17 +1,17 @@
 """Bytes that the weight of a linear layer takes in each quantized format, its scales included.
 
-Everything here is counted, not estimated: tests/knobs/test_quantization.py holds each figure against the real
-tensors of torchao, quanto and bitsandbytes. Convolutions, embeddings, norms and biases are left as they are by
-all of these formats.
+Everything here is counted, not estimated: tests/knobs/test_quantization.py holds each figure against the
+real tensors of torchao, quanto and bitsandbytes. Convolutions, embeddings, norms and biases are left as they
+are by all of these formats.
 """
-
-from collections.abc import Callable, Mapping
 
 GROUP = 64
 """Weights that share a scale in "int4_weight_only"; half as many where 64 does not divide the columns."""
 
 _SMALL = ("emb", "norm", "adaln")
 _DYNAMIC = ("int8_dynamic", "float8_dynamic", "mxfp8_dynamic", "nvfp4_dynamic")
+_TILES = {"mxfp8_dynamic": (16, 32), "float8_dynamic": (16, 16), "int4_weight_only": (16, GROUP // 2)}
+_TILES |= {"int8_dynamic": (8, 8), "nvfp4_weight_only": (16, 16), "nvfp4_dynamic": (16, 16)}
 
 
 def is_quantized(value: str, path: str, rows: int, columns: int, *, kind: str = "cuda") -> bool:
@@ -29,20 +29,13 @@ def is_quantized(value: str, path: str, rows: int, columns: int, *, kind: str = 
     >>> is_quantized("int8_dynamic", "time_embedding.linear_1", 1280, 320)
     False
     """
-    if value == "none":
+    is_small = path == "proj_out" or any(word in path for word in _SMALL)
+    # Padded to 1024 columns, a narrower layer would be as large as in 8 bits or larger.
+    is_narrow = value == "int4_weight_only" and kind != "cpu" and 2 * columns <= _up(columns, 1024)
+    if value == "none" or is_narrow or (value in _DYNAMIC and is_small):
         return False
-    if value in _DYNAMIC and (path == "proj_out" or any(word in path for word in _SMALL)):
-        return False
-    if value == "int8_dynamic":
-        return columns % 8 == 0 and rows % 8 == 0
-    if value == "int4_weight_only":
-        padded = kind != "cpu" and 2 * columns <= _up(columns, 1024)
-        return columns % (GROUP // 2) == 0 and rows % 16 == 0 and not padded
-    if value == "mxfp8_dynamic":
-        return columns % 32 == 0 and rows % 16 == 0
-    if value in ("float8_dynamic", "nvfp4_weight_only", "nvfp4_dynamic"):
-        return columns % 16 == 0 and rows % 16 == 0
-    return True
+    high, wide = _TILES.get(value, (1, 1))
+    return rows % high == 0 and columns % wide == 0
 
 
 def linear_bytes(value: str, rows: int, columns: int, *, bytes_each: int, kind: str = "cuda") -> int:
@@ -62,9 +55,31 @@ def linear_bytes(value: str, rows: int, columns: int, *, bytes_each: int, kind: 
     >>> linear_bytes("none", 3072, 3072, bytes_each=2), linear_bytes("int8_dynamic", 3072, 3072, bytes_each=2)
     (18874368, 9452544)
     """
-    if value == "int4_weight_only" and kind == "cpu":
-        value = "int4_weight_only on a CPU"
-    return _BYTES[value](rows, columns, bytes_each)
+    count = rows * columns
+    match value:
+        case "none":
+            total = count * bytes_each
+        case "layerwise_casting":
+            total = count
+        case "int8_weight_only" | "int8_dynamic":
+            total = count + 5 * rows  # a 32-bit scale and an 8-bit zero point a row, though it is always 0
+        case "float8_weight_only" | "float8_dynamic" | "bitsandbytes_int8":
+            total = count + 4 * rows
+        case "quanto_int8" | "quanto_float8":
+            total = count + bytes_each * rows
+        case "int4_weight_only":
+            total = _int4(rows, columns, bytes_each, is_cpu=kind == "cpu")
+        case "nvfp4_weight_only" | "nvfp4_dynamic":
+            # An 8-bit scale for each 16 numbers, in tiles of 128 × 4, and one scale for all.
+            total = count // 2 + _up(rows, 128) * _up(columns // 16, 4) + 4
+        case "mxfp8_dynamic":
+            total = count + _up(rows, 128) * _up(columns // 32, 4)
+        case "bitsandbytes_nf4":
+            # A 32-bit scale for each 64 numbers, and the table of the 16 values.
+            total = _up(count, 2) // 2 + 4 * (_up(count, 64) // 64) + 64
+        case _:
+            raise KeyError(value)
+    return total
 
 
 def bytes_per_weight(value: str, *, bytes_each: int) -> float:
@@ -79,46 +94,13 @@ def bytes_per_weight(value: str, *, bytes_each: int) -> float:
     return round(linear_bytes(value, side, side, bytes_each=bytes_each) / side**2, 4)
 
 
+def _int4(rows: int, columns: int, bytes_each: int, *, is_cpu: bool) -> int:
+    """Two numbers a byte, and a scale and a zero point for each group."""
+    group = GROUP if columns % GROUP == 0 else GROUP // 2
+    if not is_cpu:  # tiles of tinygemm, whose scales are of bfloat16
+        rows, columns, bytes_each = _up(rows, 8), _up(columns, 1024), 2
+    return rows * columns // 2 + rows * (columns // group) * 2 * bytes_each
+
+
 def _up(number: int, multiple: int) -> int:
     return -(-number // multiple) * multiple
-
-
-def _int4_groups(columns: int) -> int:
-    return columns // (GROUP if columns % GROUP == 0 else GROUP // 2)
-
-
-def _int4_cuda(rows: int, columns: int, bytes_each: int) -> int:
-    """Tiles of 8 × 1024 for tinygemm, a scale and a zero point a group in bfloat16: layers are padded to them."""
-    group = columns // _int4_groups(columns)
-    wide, high = _up(columns, 1024), _up(rows, 8)
-    return high * wide // 2 + high * (wide // group) * 2 * 2
-
-
-def _nvfp4(rows: int, columns: int, bytes_each: int) -> int:
-    """Two numbers a byte, an 8-bit scale for each 16 in tiles of 128 × 4, and one scale for all."""
-    return rows * columns // 2 + _up(rows, 128) * _up(columns // 16, 4) + 4
-
-
-_BYTES: Mapping[str, Callable[[int, int, int], int]] = {
-    "none": lambda rows, columns, each: rows * columns * each,
-    # A 32-bit scale and an 8-bit zero point for each row, though these formats are symmetric.
-    "int8_weight_only": lambda rows, columns, each: rows * columns + 5 * rows,
-    "int8_dynamic": lambda rows, columns, each: rows * columns + 5 * rows,
-    "float8_weight_only": lambda rows, columns, each: rows * columns + 4 * rows,
-    "float8_dynamic": lambda rows, columns, each: rows * columns + 4 * rows,
-    "int4_weight_only": _int4_cuda,
-    "int4_weight_only on a CPU": lambda rows, columns, each: (
-        rows * columns // 2 + rows * _int4_groups(columns) * 2 * each
-    ),
-    "nvfp4_weight_only": _nvfp4,
-    "nvfp4_dynamic": _nvfp4,
-    "mxfp8_dynamic": lambda rows, columns, each: rows * columns + _up(rows, 128) * _up(columns // 32, 4),
-    "bitsandbytes_int8": lambda rows, columns, each: rows * columns + 4 * rows,
-    # A 32-bit scale for each 64 numbers, and the table of the 16 values.
-    "bitsandbytes_nf4": lambda rows, columns, each: (
-        _up(rows * columns, 2) // 2 + 4 * (_up(rows * columns, 64) // 64) + 64
-    ),
-    "quanto_int8": lambda rows, columns, each: rows * columns + each * rows,
-    "quanto_float8": lambda rows, columns, each: rows * columns + each * rows,
-    "layerwise_casting": lambda rows, columns, each: rows * columns,
-}
