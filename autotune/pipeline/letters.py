@@ -1,4 +1,4 @@
-"""Tokenizers with one token a letter: what a text encoder costs depends on the padded length, not on the words."""
+"""Tokenizers with one token a letter: a text encoder's cost depends on the padded length alone."""
 
 from typing import Any
 

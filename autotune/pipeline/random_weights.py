@@ -54,19 +54,19 @@ def draw_weights(module: torch.nn.Module, dtype: torch.dtype) -> None:
         module: Its parameters are on the meta device, its buffers are real.
         dtype: Of its floating-point parameters, but for those that the class keeps in 32 bits.
     """
-    block = torch.randn(_BLOCK, generator=torch.Generator("cpu").manual_seed(_SEED))
+    block = torch.randn(_BLOCK, generator=torch.Generator("cpu").manual_seed(_SEED)).repeat(2)
     drawn: dict[int, torch.nn.Parameter] = {}  # tied weights stay tied
     kept = _kept_in_fp32(module, dtype)
     for path, owner in module.named_modules():
-        for name, weight in list(owner._parameters.items()):
+        for name, weight in list(owner._parameters.items()):  # noqa: SLF001 - tied and None as they are
             if weight is None:
                 continue
             if id(weight) not in drawn:
                 is_kept = any(word in f"{path}.{name}" for word in kept)
                 values = torch.empty(weight.shape, dtype=torch.float32 if is_kept else dtype)
-                _fill(values, _scale(owner, name, weight), block.roll(len(drawn) * 7_919))
+                _fill(values, _scale(owner, name, weight), block[len(drawn) * 7_919 % _BLOCK :])
                 drawn[id(weight)] = torch.nn.Parameter(values, requires_grad=False)
-            owner._parameters[name] = drawn[id(weight)]
+            owner._parameters[name] = drawn[id(weight)]  # noqa: SLF001 - as above
 
 
 def _component(folder: Path, entry: list[str | None], dtype: torch.dtype) -> Any:
@@ -122,10 +122,12 @@ def _scale(owner: torch.nn.Module, name: str, weight: torch.Tensor) -> float | N
 
 
 def _fill(values: torch.Tensor, scale: float | None, block: torch.Tensor) -> None:
+    """Fill with the first numbers of a block, over and over."""
     if not scale:
         values.fill_(1.0 if scale is None else 0.0)
         return
-    flat, scaled = values.view(-1), (block * scale).to(values.dtype)
-    whole = len(flat) // _BLOCK * _BLOCK
-    flat[:whole].view(-1, _BLOCK).copy_(scaled)
-    flat[whole:].copy_(scaled[: len(flat) - whole])
+    flat = values.view(-1)
+    piece = (block[: min(len(flat), _BLOCK)] * scale).to(values.dtype)
+    whole = len(flat) // len(piece) * len(piece)
+    flat[:whole].view(-1, len(piece)).copy_(piece)
+    flat[whole:].copy_(piece[: len(flat) - whole])
