@@ -10,10 +10,21 @@ import torch
 
 from autotune.demo import demo_model_path
 from autotune.knob import Setup, Situation
-from tests.knobs import tiny
+from tests.knobs import tiny, tiny_video
 from tests.knobs.workbench import pictures_of, situation_of, turned
 
-BUILDERS = {"stable_diffusion": tiny.stable_diffusion, "pixart": tiny.pixart, "flux": tiny.flux}
+BUILDERS: dict[str, Callable[[], Any]] = {
+    "stable_diffusion": tiny.stable_diffusion,
+    "stable_diffusion_2": tiny.stable_diffusion_2,
+    "stable_diffusion_xl": tiny.stable_diffusion_xl,
+    "stable_diffusion_3": tiny.stable_diffusion_3,
+    "flux": tiny.flux,
+    "pixart": tiny.pixart,
+    "sana": tiny.sana,
+    "ltx": tiny_video.ltx,
+    "wan": tiny_video.wan,
+}
+FAMILIES = tuple(BUILDERS)
 MODELS = ("stable_diffusion", "pixart", "flux", "demo")
 
 

@@ -1,4 +1,4 @@
-"""Tiny pipelines with random weights, built offline: as cheap as a pipeline of diffusers can be."""
+"""Tiny pipelines of every family with random weights, built offline: as cheap as a pipeline can be."""
 
 from pathlib import Path
 from typing import Any
@@ -6,29 +6,30 @@ from typing import Any
 import torch
 from diffusers import (
     AutoencoderKL,
-    AutoencoderTiny,
     DDIMScheduler,
     DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
     FluxPipeline,
     FluxTransformer2DModel,
     PixArtSigmaPipeline,
     PixArtTransformer2DModel,
+    SanaPipeline,
+    SanaTransformer2DModel,
+    SD3Transformer2DModel,
+    StableDiffusion3Pipeline,
     StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
-from transformers import (
-    CLIPTextConfig,
-    CLIPTextModel,
-    CLIPTokenizer,
-    T5Config,
-    T5EncoderModel,
-    T5TokenizerFast,
-)
+
+from tests.knobs import tiny_parts as parts
+
+_BETAS: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 
 
 def stable_diffusion() -> Any:
-    """Return a StableDiffusionPipeline: a UNet, guided, one text encoder."""
+    """Return a StableDiffusionPipeline as of 1.x: a UNet, guided, one text encoder."""
     torch.manual_seed(0)
     unet = UNet2DConditionModel(
         sample_size=16,
@@ -40,18 +41,39 @@ def stable_diffusion() -> Any:
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
     )
+    return StableDiffusionPipeline(
+        vae=parts.kl_vae(scaling_factor=0.18215),
+        text_encoder=parts.clip(),
+        tokenizer=parts.clip_tokenizer(),
+        unet=unet,
+        scheduler=DDIMScheduler(clip_sample=False, set_alpha_to_one=False, steps_offset=1, **_BETAS),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def stable_diffusion_2() -> Any:
+    """Return a StableDiffusionPipeline as of 2.x: v-prediction, OpenCLIP, linear projections."""
+    torch.manual_seed(0)
+    unet = UNet2DConditionModel(
+        sample_size=16,
+        block_out_channels=(32, 64),
+        layers_per_block=1,
+        cross_attention_dim=32,
+        attention_head_dim=(4, 8),
+        norm_num_groups=8,
+        use_linear_projection=True,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+    )
     scheduler = DDIMScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        clip_sample=False,
-        set_alpha_to_one=False,
-        steps_offset=1,
+        clip_sample=False, set_alpha_to_one=False, steps_offset=1, prediction_type="v_prediction", **_BETAS
     )
     return StableDiffusionPipeline(
-        vae=_vae(scaling_factor=0.18215),
-        text_encoder=_clip(),
-        tokenizer=_clip_tokenizer(),
+        vae=parts.kl_vae(scaling_factor=0.18215),
+        text_encoder=parts.clip(act="gelu", layers=3),
+        tokenizer=parts.clip_tokenizer(pad="!"),
         unet=unet,
         scheduler=scheduler,
         safety_checker=None,
@@ -60,27 +82,62 @@ def stable_diffusion() -> Any:
     )
 
 
-def pixart() -> Any:
-    """Return a PixArtSigmaPipeline: a transformer of the older kind, guided, T5."""
+def stable_diffusion_xl() -> Any:
+    """Return a StableDiffusionXLPipeline: a UNet told the picture's size, two text encoders."""
     torch.manual_seed(0)
-    transformer = PixArtTransformer2DModel(
+    unet = UNet2DConditionModel(
         sample_size=16,
-        num_layers=2,
+        block_out_channels=(32, 64),
+        layers_per_block=1,
+        cross_attention_dim=64,
+        attention_head_dim=(4, 8),
+        norm_num_groups=8,
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=6 * 8 + 32,
+        transformer_layers_per_block=(1, 2),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+    )
+    return StableDiffusionXLPipeline(
+        vae=parts.kl_vae(scaling_factor=0.13025),
+        text_encoder=parts.clip(),
+        text_encoder_2=parts.clip(act="gelu", with_projection=True),
+        tokenizer=parts.clip_tokenizer(),
+        tokenizer_2=parts.clip_tokenizer(pad="!"),
+        unet=unet,
+        scheduler=EulerDiscreteScheduler(steps_offset=1, timestep_spacing="leading", **_BETAS),
+        add_watermarker=False,
+    )
+
+
+def stable_diffusion_3() -> Any:
+    """Return a StableDiffusion3Pipeline: a transformer of two streams, flow, three text encoders."""
+    torch.manual_seed(0)
+    transformer = SD3Transformer2DModel(
+        sample_size=16,
         patch_size=2,
+        in_channels=4,
+        out_channels=4,
+        num_layers=2,
         attention_head_dim=8,
         num_attention_heads=4,
-        caption_channels=32,
-        in_channels=4,
-        cross_attention_dim=32,
-        out_channels=8,
-        norm_type="ada_norm_single",
+        caption_projection_dim=32,
+        joint_attention_dim=64,
+        pooled_projection_dim=64,
+        pos_embed_max_size=32,
     )
-    return PixArtSigmaPipeline(
+    return StableDiffusion3Pipeline(
         transformer=transformer,
-        vae=_vae(scaling_factor=0.13025),
-        scheduler=DPMSolverMultistepScheduler(),
-        text_encoder=_t5(),
-        tokenizer=_t5_tokenizer(),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+        vae=parts.kl_vae(scaling_factor=1.5305, shift_factor=0.0609, with_quant_conv=False),
+        text_encoder=parts.clip(with_projection=True),
+        tokenizer=parts.clip_tokenizer(),
+        text_encoder_2=parts.clip(act="gelu", with_projection=True),
+        tokenizer_2=parts.clip_tokenizer(pad="!"),
+        text_encoder_3=parts.t5(width=64),
+        tokenizer_3=parts.t5_tokenizer(),
     )
 
 
@@ -102,88 +159,68 @@ def flux() -> Any:
     return FluxPipeline(
         transformer=transformer,
         scheduler=FlowMatchEulerDiscreteScheduler(),
-        vae=_vae(scaling_factor=0.3611, shift_factor=0.1159, with_quant_conv=False),
-        text_encoder=_clip(),
-        tokenizer=_clip_tokenizer(),
-        text_encoder_2=_t5(),
-        tokenizer_2=_t5_tokenizer(),
+        vae=parts.kl_vae(scaling_factor=0.3611, shift_factor=0.1159, with_quant_conv=False),
+        text_encoder=parts.clip(),
+        tokenizer=parts.clip_tokenizer(),
+        text_encoder_2=parts.t5(),
+        tokenizer_2=parts.t5_tokenizer(),
+    )
+
+
+def pixart() -> Any:
+    """Return a PixArtSigmaPipeline: a transformer of the older kind, guided, T5."""
+    torch.manual_seed(0)
+    transformer = PixArtTransformer2DModel(
+        sample_size=16,
+        num_layers=2,
+        patch_size=2,
+        attention_head_dim=8,
+        num_attention_heads=4,
+        caption_channels=32,
+        in_channels=4,
+        cross_attention_dim=32,
+        out_channels=8,
+        norm_type="ada_norm_single",
+    )
+    return PixArtSigmaPipeline(
+        transformer=transformer,
+        vae=parts.kl_vae(scaling_factor=0.13025),
+        scheduler=DPMSolverMultistepScheduler(),
+        text_encoder=parts.t5(),
+        tokenizer=parts.t5_tokenizer(),
+    )
+
+
+def sana() -> Any:
+    """Return a SanaPipeline: linear attention, flow through DPM-Solver++, a language model reads the text."""
+    torch.manual_seed(0)
+    transformer = SanaTransformer2DModel(
+        patch_size=1,
+        in_channels=4,
+        out_channels=4,
+        num_layers=2,
+        num_attention_heads=2,
+        attention_head_dim=4,
+        num_cross_attention_heads=2,
+        cross_attention_head_dim=4,
+        cross_attention_dim=8,
+        caption_channels=8,
+        sample_size=32,
+    )
+    return SanaPipeline(
+        transformer=transformer,
+        vae=parts.dc_vae(),
+        scheduler=DPMSolverMultistepScheduler(
+            prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0
+        ),
+        text_encoder=parts.gemma(),
+        tokenizer=parts.gemma_tokenizer(),
     )
 
 
 def save(pipeline: Any, folder: Path) -> Path:
-    """Save a pipeline, with a Tiny AutoEncoder for its latents in `vae_tiny`, and return the folder."""
+    """Save a pipeline, with a Tiny AutoEncoder in `vae_tiny` where there is one for its latents."""
     pipeline.save_pretrained(folder)
-    torch.manual_seed(0)
-    tiny = AutoencoderTiny(
-        latent_channels=4,
-        encoder_block_out_channels=(8, 8),
-        decoder_block_out_channels=(8, 8),
-        num_encoder_blocks=(1, 1),
-        num_decoder_blocks=(1, 1),
-    )
-    tiny.save_pretrained(folder / "vae_tiny")
+    if isinstance(pipeline.vae, AutoencoderKL):
+        parts.tiny_vae().save_pretrained(folder / "vae_tiny")
     return folder
-
-
-def _vae(*, scaling_factor: float, shift_factor: float | None = None, with_quant_conv: bool = True) -> Any:
-    torch.manual_seed(0)
-    return AutoencoderKL(
-        latent_channels=4,
-        block_out_channels=(16, 16),
-        layers_per_block=1,
-        norm_num_groups=8,
-        sample_size=64,
-        scaling_factor=scaling_factor,
-        shift_factor=shift_factor,
-        use_quant_conv=with_quant_conv,
-        use_post_quant_conv=with_quant_conv,
-        down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2,
-    )
-
-
-def _clip_tokenizer() -> Any:
-    """Return a tokenizer with one token a character: letters, and letters that end a word."""
-    letters = [chr(code) for code in range(33, 127)]
-    vocabulary = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
-    indices = {token: index for index, token in enumerate(vocabulary)}
-    return CLIPTokenizer(vocab=indices, merges=[], model_max_length=77)
-
-
-def _clip() -> Any:
-    torch.manual_seed(0)
-    end = 2 * 94 + 1
-    config = CLIPTextConfig(
-        hidden_size=32,
-        intermediate_size=64,
-        num_attention_heads=4,
-        num_hidden_layers=2,
-        projection_dim=32,
-        vocab_size=end + 1,
-        bos_token_id=end - 1,
-        eos_token_id=end,
-        pad_token_id=end,
-    )
-    return CLIPTextModel(config).eval()
-
-
-def _t5_tokenizer() -> Any:
-    """Return a tokenizer with one token a character."""
-    vocabulary = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("\u2581", -2.0)]
-    vocabulary += [(chr(code), -3.0) for code in range(33, 127)]
-    vocabulary += [(f"<extra_id_{index}>", 0.0) for index in range(99, -1, -1)]
-    return T5TokenizerFast(vocab=vocabulary, extra_ids=100, model_max_length=32)
-
-
-def _t5() -> Any:
-    torch.manual_seed(0)
-    config = T5Config(
-        vocab_size=256,
-        d_model=32,
-        d_ff=64,
-        d_kv=8,
-        num_layers=2,
-        num_heads=4,
-        feed_forward_proj="gated-gelu",
-    )
-    return T5EncoderModel(config).eval()
