@@ -23,7 +23,10 @@ _TINY_VAES = {
     "StableDiffusionXLPipeline": "madebyollin/taesdxl",
     "StableDiffusion3Pipeline": "madebyollin/taesd3",
     "FluxPipeline": "madebyollin/taef1",
+    "PixArtAlphaPipeline": "madebyollin/taesd",  # it has the VAE of Stable Diffusion 1
+    "PixArtSigmaPipeline": "madebyollin/taesdxl",  # it has the VAE of SDXL
 }
+_FP16_FIX = "madebyollin/sdxl-vae-fp16-fix"
 
 
 def probe(workload: Workload, device: str) -> Situation:
@@ -200,7 +203,7 @@ def _facts(folder: Path, class_name: str, modules: dict[str, torch.nn.Module]) -
         facts["default_size_px"] = int(size[0] if isinstance(size, (list, tuple)) else size) * scale
     if class_name.startswith("Flux"):
         facts["default_size_px"] = 1024
-    return facts | _tiny_vae(folder, class_name)
+    return facts | _tiny_vae(folder, class_name) | _fp16_fix(folder, class_name)
 
 
 def _tiny_vae(folder: Path, class_name: str) -> dict[str, Json]:
@@ -209,10 +212,26 @@ def _tiny_vae(folder: Path, class_name: str) -> dict[str, Json]:
     known = _TINY_VAES.get(class_name)
     if known is None:
         return {}
+    cached = _cached(known)
+    return {"tiny_vae": cached} if cached else {"tiny_vae_hint": known}
+
+
+def _fp16_fix(folder: Path, class_name: str) -> dict[str, Json]:
+    """Where the VAE of SDXL that does not overflow in float16 is found: beside the model, or in the cache."""
+    if (folder / "vae_fp16_fix" / "config.json").is_file():
+        return {"vae_fp16_fix": str(folder / "vae_fp16_fix")}
+    cached = _cached(_FP16_FIX) if class_name == "StableDiffusionXLPipeline" else ""
+    return {"vae_fp16_fix": cached} if cached else {}
+
+
+def _cached(model: str) -> str:
+    """The folder of a model of one part in the hub's local cache; "" when it or its weights are not there."""
     from huggingface_hub import try_to_load_from_cache
 
-    cached = try_to_load_from_cache(known, "config.json")
-    return {"tiny_vae": str(Path(cached).parent)} if isinstance(cached, str) else {"tiny_vae_hint": known}
+    files = [
+        try_to_load_from_cache(model, name) for name in ("config.json", "diffusion_pytorch_model.safetensors")
+    ]
+    return str(Path(files[0]).parent) if all(isinstance(file, str) for file in files) else ""
 
 
 def _abilities(pipeline_class: Any, modules: dict[str, torch.nn.Module], facts: dict[str, Json]) -> list[str]:
@@ -232,6 +251,8 @@ def _abilities(pipeline_class: Any, modules: dict[str, torch.nn.Module], facts: 
         "layerwise_casting": hasattr(denoiser, "enable_layerwise_casting"),
         "step_cache": hasattr(denoiser, "enable_cache"),
         "current_timestep": hasattr(pipeline_class, "current_timestep"),
+        "conv_1x1": any(_is_product(module) for module in denoiser.modules()) if denoiser else False,
+        "vae_upcast": "force_upcast" in inspect.getsource(pipeline_class.__call__),
         "vae_slicing": hasattr(vae, "enable_slicing"),
         "vae_tiling": hasattr(vae, "enable_tiling"),
         "tiny_vae": "tiny_vae" in facts,
@@ -241,6 +262,12 @@ def _abilities(pipeline_class: Any, modules: dict[str, torch.nn.Module], facts: 
         "model_offload": getattr(pipeline_class, "model_cpu_offload_seq", None) is not None,
     }
     return [name for name, is_seen in seen.items() if is_seen]
+
+
+def _is_product(module: torch.nn.Module) -> bool:
+    """Whether a module is a convolution that is a matrix product at each pixel."""
+    is_plain = isinstance(module, torch.nn.Conv2d) and module.groups == 1
+    return is_plain and (module.kernel_size, module.stride) == ((1, 1), (1, 1))
 
 
 def _children(module: Any) -> list[Any]:
