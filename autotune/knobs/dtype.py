@@ -20,19 +20,27 @@ def turn(setup: Setup, value: str) -> None:
 
 
 def applied(setup: Setup, value: str) -> str | None:
-    """Look at every floating-point parameter of every part."""
+    """Look at every floating-point parameter of every part, but for those that are meant to differ."""
     import torch
+
+    from autotune.knobs._evidence import kept_in_fp32
 
     wanted = getattr(torch, value)
     for name, part in setup.pipeline.components.items():
         if not isinstance(part, torch.nn.Module):
             continue
-        # Layers that a model declares unfit for float16 stay in 32 bits (T5's "wo").
-        declared = getattr(part, "_keep_in_fp32_modules", None) or ()
+        is_decoder = name == "vae" and setup.settings.get("vae_upcast", "auto") == "float32"
+        asked = torch.float32 if is_decoder else wanted
+        is_cast = (
+            name in ("unet", "transformer") and setup.settings.get("layerwise_casting", "none") != "none"
+        )
         for path, weight in part.named_parameters():
-            kept = weight.dtype == torch.float32 and any(word in path for word in declared)
-            if weight.is_floating_point() and weight.dtype != wanted and not kept:
-                return f"{name}.{path} is {str(weight.dtype).removeprefix('torch.')}, not {value}."
+            own = torch.float32 if kept_in_fp32(part, path, asked) else asked
+            # The knob that stores weights in 8 bits proves that itself.
+            is_stored = is_cast and weight.dtype.itemsize == 1
+            if weight.is_floating_point() and weight.dtype != own and not is_stored:
+                short = str(own).removeprefix("torch.")
+                return f"{name}.{path} is {str(weight.dtype).removeprefix('torch.')}, not {short}."
     return None
 
 

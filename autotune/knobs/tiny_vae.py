@@ -5,9 +5,14 @@ from autotune.knob import Choice, Knob, Setup, Situation, Stage, Touches
 
 def domain(situation: Situation) -> Choice:
     """Offer it where a Tiny AutoEncoder for this model's latents is known."""
-    if not situation.blueprint.facts.get("tiny_vae"):
-        return Choice((False,), why="no Tiny AutoEncoder is known for this model's latents")
-    return Choice((False, True))
+    facts = situation.blueprint.facts
+    if facts.get("tiny_vae"):
+        return Choice((False, True))
+    if facts.get("tiny_vae_hint"):
+        return Choice(
+            (False,), why=f"its Tiny AutoEncoder '{facts['tiny_vae_hint']}' is not in the hub cache"
+        )
+    return Choice((False,), why="no Tiny AutoEncoder is known for this model's latents")
 
 
 def turn(setup: Setup, value: bool) -> None:

@@ -21,7 +21,7 @@ def turn(setup: Setup, value: int) -> None:
     vae = setup.pipeline.vae
     vae.enable_tiling()
     if hasattr(vae, "tile_latent_min_size"):
-        scale = setup.pipeline.vae_scale_factor
+        scale = getattr(vae, "spatial_scale_factor", None) or 2 ** (len(vae.config.block_out_channels) - 1)
         vae.tile_sample_min_size = value
         vae.tile_latent_min_size = value // scale
     else:
@@ -30,10 +30,15 @@ def turn(setup: Setup, value: int) -> None:
 
 
 def conflict(settings: Settings, situation: Situation) -> str | None:
-    """Refuse tiles for the tiny decoder."""
-    if settings.get("vae_tiling", 0) and settings.get("tiny_vae", False):
-        return "vae_tiling does not go with tiny_vae: AutoencoderTiny only tiles for models of factor 8."
-    return None
+    """Refuse tiles that the tiny decoder would put in the wrong places."""
+    if not (settings.get("vae_tiling", 0) and settings.get("tiny_vae", False)):
+        return None
+    if situation.blueprint.number("vae_scale_factor", 8) == 8:
+        return None
+    return (
+        "vae_tiling does not go with tiny_vae here: AutoencoderTiny lays tiles out for 8 px a latent only "
+        "(seen with diffusers 0.42)."
+    )
 
 
 def applied(setup: Setup, value: int) -> str | None:

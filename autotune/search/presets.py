@@ -17,15 +17,21 @@ _BRAIN = ("bfloat16", "float16")
 _GUIDES: Mapping[str, Mapping[str, tuple[Value, ...]]] = {
     # diffusers, "Accelerate inference" and "Reduce memory usage"
     "half precision": {"dtype": _HALF},
-    "channels last, half precision": {"channels_last": (True,), "dtype": _HALF},
+    "channels last, half precision": {"channels_last": (True,), "channels_last_vae": (True,), "dtype": _HALF},
     # diffusers, "torch.compile": regional compilation costs a fraction of the time before the first picture
-    "regional compile": {"compile": ("regional",), "dtype": _BRAIN, "channels_last": (True,)},
+    "regional compile": {
+        "compile": ("regional",),
+        "dtype": _BRAIN,
+        "channels_last": (True,),
+        "channels_last_vae": (True,),
+    },
     # pytorch.org, "Accelerating Generative AI Part III: Diffusion, Fast", step by step
     "diffusion, fast": {
         "compile": ("full", "regional"),
         "dtype": _BRAIN,
         "compile_vae": (True,),
         "channels_last": (True,),
+        "channels_last_vae": (True,),
         "fuse_qkv": (True,),
     },
     # huggingface.co, "Exploring simple optimizations for SDXL": the smallest without offloading
@@ -38,14 +44,19 @@ _GUIDES: Mapping[str, Mapping[str, tuple[Value, ...]]] = {
         "compile": ("full", "regional"),
         "compile_vae": (True,),
         "channels_last": (True,),
+        "channels_last_vae": (True,),
     },
     "Tiny AutoEncoder": {"tiny_vae": (True,), "dtype": _HALF, "vae_slicing": (True,)},
     "CUDA graphs": {"compile_mode": ("reduce-overhead",), "compile": ("full", "regional"), "dtype": _BRAIN},
     "offloaded": {"offload": ("model",), "dtype": _HALF, "vae_slicing": (True,)},
     "precomputed prompts": {"prompt_embeds": ("precomputed",), "dtype": _HALF},
-    "TF32": {"tf32": (True,), "channels_last": (True,)},
-    "channels last": {"channels_last": (True,)},
-    "float32, compiled": {"compile": ("regional", "full"), "channels_last": (True,)},
+    "TF32": {"tf32": (True,), "channels_last": (True,), "channels_last_vae": (True,)},
+    "channels last": {"channels_last": (True,), "channels_last_vae": (True,)},
+    "float32, compiled": {
+        "compile": ("regional", "full"),
+        "channels_last": (True,),
+        "channels_last_vae": (True,),
+    },
     "int8 weights": {"quantization": ("int8_weight_only",), "dtype": _BRAIN},
     "tiled": {"vae_tiling": (512, 256, 128, 64), "dtype": _HALF, "vae_slicing": (True,)},
     "fused": {"fuse_qkv": (True,), "dtype": _HALF},

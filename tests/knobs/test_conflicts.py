@@ -23,7 +23,6 @@ REFUSED: list[tuple[str, dict[str, bool | int | float | str], str]] = [
     ("attention", {"attention": "dispatch:flex", "compile": "none"}, "needs compile"),
     ("attention_slicing", {"attention_slicing": "max", "fuse_qkv": True}, "fuse_qkv"),
     ("attention_slicing", {"attention_slicing": "auto", "attention": "sdpa_math"}, "attention = sdpa_math"),
-    ("vae_tiling", {"vae_tiling": 64, "tiny_vae": True}, "tiny_vae"),
     ("quantization", {"quantization": "int8_dynamic", "dtype": "float16"}, "overflows"),
     ("compile", {"compile": "regional", "offload": "sequential"}, "accelerate #3885"),
     ("compile", {"compile": "full", "offload": "model"}, "'regional' does"),
@@ -50,6 +49,7 @@ ALLOWED: list[tuple[str, dict[str, bool | int | float | str]]] = [
     ("attention", {"attention": "dispatch:flex", "compile": "full"}),
     ("attention_slicing", {"attention_slicing": "max", "attention": "sdpa"}),
     ("vae_tiling", {"vae_tiling": 64, "tiny_vae": False}),
+    ("vae_tiling", {"vae_tiling": 64, "tiny_vae": True}),  # eight pixels a latent, as AutoencoderTiny tiles
     ("quantization", {"quantization": "int8_dynamic", "dtype": "bfloat16"}),
     ("compile", {"compile": "regional", "offload": "model"}),
     ("compile_vae", {"compile_vae": True, "offload": "none"}),

@@ -40,6 +40,8 @@ def offered(name: str, target: Target, blueprint: Blueprint, **workload: object)
         ("quantization", CPU, NOTHING, ("none",)),
         ("channels_last", CPU, UNET, (False, True)),
         ("channels_last", CPU, NOTHING, (False,)),
+        ("channels_last_vae", CPU, UNET, (False, True)),
+        ("channels_last_vae", CPU, NOTHING, (False,)),
         ("attention", CPU, UNET, ("sdpa", "vanilla", "sdpa_math")),
         ("attention", CPU, FLUX, ("sdpa", "sdpa_math", "dispatch:flex")),
         (
@@ -116,7 +118,7 @@ def test_video_models_keep_their_layout() -> None:
     """Convolutions over time reject the layout of pictures."""
     video = replace(UNET, parts={"vae": Part(class_name="AutoencoderKLWan", conv_share=0.9)})
 
-    assert (False,) == offered("channels_last", CPU, video)
+    assert (False,) == offered("channels_last_vae", CPU, video)
 
 
 @pytest.mark.parametrize("batch", [1, 2])

@@ -40,8 +40,10 @@ def test_every_file_of_the_folder_is_a_knob() -> None:
 def test_knobs_come_in_the_order_in_which_they_are_turned() -> None:
     """What must precede something else does: fuse, quantize, lay out, choose kernels, place, compile."""
     expected = [
-        *("tf32", "dtype"),
-        *("scheduler", "tiny_vae", "prompt_embeds", "fuse_qkv", "quantization", "channels_last", "attention"),
+        *("tf32", "fp16_accumulation", "dtype"),
+        *("scheduler", "vae_upcast", "tiny_vae", "prompt_embeds"),
+        *("conv1x1_to_linear", "fuse_qkv", "quantization"),
+        *("channels_last", "channels_last_vae", "layerwise_casting", "attention"),
         *("attention_slicing", "vae_slicing", "vae_tiling"),
         "offload",
         *("compile_mode", "compile", "compile_vae"),
