@@ -60,6 +60,11 @@ class Blueprint:
         """
         return next((name for name in ("unet", "transformer") if name in self.parts), None)
 
+    @property
+    def has_random_weights(self) -> bool:
+        """Whether its weights are drawn at random: its pictures can be compared as numbers only."""
+        return self.facts.get("random_weights") is True
+
     def can(self, ability: str) -> bool:
         """Whether an ability was seen on this pipeline."""
         return ability in self.abilities

@@ -10,13 +10,14 @@ from typing import Any, Self, TypeVar
 from autotune.budget import Budget
 from autotune.errors import PlanError, UsageError, unknown_name_message
 from autotune.form import why_misshapen, why_unknown_key
+from autotune.gpus import known_gpu
 from autotune.job import Protocol
 from autotune.knob import Value
 from autotune.objective import MEMORY, OBJECTIVES, SIMILARITY, Limit, Objective
 from autotune.units import parse_bytes, parse_duration
 from autotune.workload import Workload
 
-_TOP = ("study", "device", "seed", "objectives", "allow_approximate", "threads")
+_TOP = ("study", "device", "target", "seed", "objectives", "allow_approximate", "threads")
 _SECTIONS = ("workload", "limits", "budget", "protocol", "knobs")
 _LIMITS = ("memory", "similarity", "trial_time")
 _Built = TypeVar("_Built", Budget, Protocol)
@@ -32,6 +33,8 @@ class Plan:
         study: The study's name.
         workload: What every trial makes.
         device: Torch device string; "auto" takes CUDA where there is one.
+        target: Name of the GPU that the device stands in for, out of `gpus.GPUS`: what that card lacks is not
+            searched, and its memory is enforced as a cap. "" where the device stands for itself.
         objectives: Names of what to be good at, out of `objective.OBJECTIVES`.
         memory_limit_bytes: Memory that a trial may use, None for no limit.
         min_similarity: Smallest similarity to the reference pictures that is fit, 0 to 1; None for no limit.
@@ -47,6 +50,7 @@ class Plan:
     study: str
     workload: Workload
     device: str = "auto"
+    target: str = ""
     objectives: tuple[str, ...] = ("latency_s", "memory_bytes", "similarity")
     memory_limit_bytes: int | None = None
     min_similarity: float | None = 0.9
@@ -67,6 +71,8 @@ class Plan:
         fault = why_misshapen(self) or self._why_no_objectives() or self._why_out_of_range()
         if fault:
             raise PlanError(fault)
+        if self.target:
+            known_gpu(self.target)
 
     def _why_no_objectives(self) -> str | None:
         for name in self.objectives:
@@ -103,13 +109,25 @@ class Plan:
         )
         return next((sentence for holds, sentence in rules if not holds), None)
 
+    @property
+    def memory_cap_bytes(self) -> int | None:
+        """What a trial may use: the limit, and no more than the card offers that the device stands in for.
+
+        >>> plan = Plan(study="s", workload=Workload(model="demo"), target="rtx-4060")
+        >>> plan.memory_cap_bytes == known_gpu("rtx-4060").usable_bytes
+        True
+        """
+        offered = known_gpu(self.target).usable_bytes if self.target else None
+        bounds = [bound for bound in (self.memory_limit_bytes, offered) if bound is not None]
+        return min(bounds, default=None)
+
     def measured_objectives(self) -> tuple[Objective, ...]:
         """Return the objectives in their order."""
         return tuple(OBJECTIVES[name] for name in self.objectives)
 
     def limits(self) -> tuple[Limit, ...]:
         """Return the bounds that make a recipe unfit."""
-        bounds = ((MEMORY, self.memory_limit_bytes), (SIMILARITY, self.min_similarity))
+        bounds = ((MEMORY, self.memory_cap_bytes), (SIMILARITY, self.min_similarity))
         return tuple(Limit(objective=o, bound=float(bound)) for o, bound in bounds if bound is not None)
 
     def to_json(self) -> dict[str, Any]:

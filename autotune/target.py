@@ -20,8 +20,8 @@ class Target:
         libraries: Installed packages that knobs care about, name to version.
         backends: SDPA kernels and other torch features that are available, such as "flash" or "bf16".
         has_compiler: Whether `torch.compile` can build kernels here (a C++ compiler, or Triton on CUDA).
-        stands_for: Name of the GPU that this machine stands in for: what it lacks is not offered and its
-            memory is enforced as a cap. "" when the machine is itself.
+        stands_for: Name of the GPU that this machine stands in for: what it lacks is not offered, and
+            `memory_bytes` is what it can give to a program. "" when the machine is itself.
     """
 
     device: str
@@ -65,12 +65,15 @@ class Target:
         >>> Target(device="cpu", name="AMD EPYC", memory_bytes=24 * 2**30, cores=2).describe()
         'AMD EPYC (cpu, 24 GiB, 2 cores)'
         """
-        facts = [self.device, format_bytes(self.memory_bytes)]
+        facts = [self.device] if self.stands_for else [self.device, format_bytes(self.memory_bytes)]
         if self.kind == "cpu":
             facts.append(f"{self.cores} {'core' if self.cores == 1 else 'cores'}")
         if self.compute_capability:
             facts.append("sm_" + "".join(map(str, self.compute_capability)))
-        return f"{self.name or self.device} ({', '.join(facts)})"
+        place = f"{self.name or self.device} ({', '.join(facts)})"
+        if not self.stands_for:
+            return place
+        return f"{place} under a cap of {format_bytes(self.memory_bytes)}, for {self.stands_for}"
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON types, accepted by `from_json`."""

@@ -36,6 +36,7 @@ class Flags:
     guidance: float | None = None
     batch: int | None = None
     device: str | None = None
+    target: str | None = None
     threads: int | None = None
     study: str | None = None
     seed: int | None = None
@@ -57,7 +58,7 @@ def plan_from_flags(flags: Flags, base: Plan | None = None) -> Plan:
     >>> plan.study, plan.memory_limit_bytes, plan.budget.trials
     ('sd15', 8589934592, 40)
     """
-    plan = base or Plan(study=study_name(flags.model), workload=Workload(model=flags.model))
+    plan = base or new_plan(flags.model)
     plan = replace(
         plan,
         workload=_workload(flags, plan.workload),
@@ -67,9 +68,21 @@ def plan_from_flags(flags: Flags, base: Plan | None = None) -> Plan:
         trial_time_s=plan.trial_time_s if flags.trial_time is None else parse_duration(flags.trial_time),
         knobs={**plan.knobs, **parse_knobs(flags.knobs)},
     )
-    same_name = ("device", "threads", "study", "seed", "allow_approximate")
+    same_name = ("device", "target", "threads", "study", "seed", "allow_approximate")
     given = {name: value for name in same_name if (value := getattr(flags, name)) is not None}
     return replace(plan, **given)
+
+
+def new_plan(model: str) -> Plan:
+    """Return the plan for a model that nothing more is said about.
+
+    The pictures of random weights say nothing about a floor of similarity, so there is none.
+
+    >>> new_plan("arch:sdxl").study, new_plan("arch:sdxl").min_similarity, new_plan("demo").min_similarity
+    ('sdxl', None, 0.9)
+    """
+    plan = Plan(study=study_name(model), workload=Workload(model=model))
+    return replace(plan, min_similarity=None) if model.startswith("arch:") else plan
 
 
 def study_name(model: str) -> str:
@@ -78,7 +91,7 @@ def study_name(model: str) -> str:
     >>> study_name("stabilityai/stable-diffusion-xl-base-1.0"), study_name("./models/sd15/"), study_name("..")
     ('stable-diffusion-xl-base-1.0', 'sd15', 'study')
     """
-    last = model.rstrip("/").rpartition("/")[2]
+    last = model.removeprefix("arch:").rstrip("/").rpartition("/")[2]
     return last if last.strip().strip(".") else "study"
 
 

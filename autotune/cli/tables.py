@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from autotune.cli.console import plain_table, say, say_table
 from autotune.job import LOG_FILE
 from autotune.plan import describe_limits
-from autotune.report.figures import Row, Standing, answer, counted, front_rows, rows
+from autotune.report.figures import Row, Standing, answer, caution, counted, front_rows, rows
 from autotune.units import format_bytes, format_duration
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def say_head(study: "Study") -> None:
     size = f"{workload.width_px} × {workload.height_px} px"
     say(f"A call makes {workload.batch} × {size} in {workload.steps} steps, guidance {workload.guidance:g}")
     say(f"Limits: {describe_limits(study.plan)}")
+    if caution(study):
+        say(caution(study))
 
 
 def front_table(listed: Iterable[Row], *, batch: int) -> "Table":

@@ -18,6 +18,7 @@ EXAMPLES = (
     "autotune tune demo",
     "autotune tune demo --trials 12 --min-similarity 0.95",
     "autotune tune stabilityai/stable-diffusion-xl-base-1.0 --vram 8GiB --time 1h",
+    "autotune tune arch:sdxl --device cuda --target rtx-4060",
 )
 
 
@@ -38,6 +39,9 @@ def tune(
     guidance: Annotated[float | None, typer.Option(metavar="X", help="Guidance scale.")] = None,
     batch: Annotated[_Count, typer.Option(metavar="N", help="Pictures a call.")] = None,
     device: Annotated[_Text, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1, …")] = None,
+    target: Annotated[
+        _Text, typer.Option(metavar="GPU", help="Stand in for this card: its abilities, its memory as a cap.")
+    ] = None,
     threads: Annotated[_Count, typer.Option(metavar="N", help="CPU threads of torch.")] = None,
     study: Annotated[_Text, typer.Option(metavar="NAME", help="Name of the study.")] = None,
     seed: Annotated[_Count, typer.Option(metavar="N", help="Seed of the search.")] = None,
@@ -83,6 +87,7 @@ def tune(
         guidance=guidance,
         batch=batch,
         device=device,
+        target=target,
         threads=threads,
         study=study,
         seed=seed,

@@ -175,6 +175,10 @@ def differences(recipe: Recipe, situation: Situation) -> list[str]:
         return ["This recipe was never measured."] if not recipe.measured else []
     found = []
     here = situation.target
+    if target.get("stands_for"):
+        found.append(
+            f"Measured on {target.get('name')} in the place of {target['stands_for']}: expect other seconds."
+        )
     if target.get("name") and target["name"] != here.name:
         found.append(f"Measured on {target['name']}, but this is {here.name}: expect other seconds.")
     then: Mapping[str, str] = target.get("libraries", {})

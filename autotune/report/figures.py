@@ -128,6 +128,21 @@ def picks(study: Study) -> dict[str, int]:
     return {pick: study.best_trial(pick).number for pick in PICKS} if study.front() else {}
 
 
+def caution(study: Study) -> str:
+    """Return what a reader must know before believing a study's figures, "" where there is nothing."""
+    target, sentences = study.situation.target, list[str]()
+    if study.situation.blueprint.has_random_weights:
+        sentences.append(
+            "The weights are random: latency and memory are the real model's, similarity is numerical only."
+        )
+    if target.stands_for:
+        sentences.append(
+            f"Measured on {target.name or target.device} under a cap of {format_bytes(target.memory_bytes)}: "
+            f"what fits carries over to {target.stands_for}, seconds do not."
+        )
+    return " ".join(sentences)
+
+
 def answer(every: Iterable[Row], pick: str = "knee") -> str:
     """Return what a pick gains over the untuned baseline, in a sentence."""
     listed = tuple(every)
@@ -188,7 +203,8 @@ def study_json(study: Study, *, is_complete: bool = False) -> dict[str, Any]:
         "study": study.name,
         "model": plan.workload.model,
         "target": target.to_json(),
-        "limits": {"memory_bytes": plan.memory_limit_bytes, "similarity": plan.min_similarity},
+        "caution": caution(study),
+        "limits": {"memory_bytes": plan.memory_cap_bytes, "similarity": plan.min_similarity},
         "trials_done": sum(row.standing is not Standing.RUNNING for row in every),
         "failures": {kind.value: count for kind, count in study.failures().most_common()},
         "picks": picks(study),

@@ -4,7 +4,7 @@ import shlex
 from importlib.resources import files
 
 from autotune.plan import describe_limits, format_plan
-from autotune.report.figures import Row, answer, counted, front_rows, rows
+from autotune.report.figures import Row, answer, caution, counted, front_rows, rows
 from autotune.report.markup import Html, element, joined, table
 from autotune.report.pictures import picture_grid
 from autotune.report.plot import plot
@@ -83,6 +83,7 @@ def _answer(study: Study, every: tuple[Row, ...]) -> Html:
         element("p", answer(every), class_="answer"),
         _cards(chosen, baseline) if chosen is not None else None,
         element("p", about, class_="note"),
+        element("p", caution(study), class_="note") if caution(study) else None,
     )
 
 

@@ -14,7 +14,7 @@ from autotune.units import parse_bytes, parse_duration, parse_size
 from autotune.workload import Workload
 
 DEFAULT_TRIALS = 40
-_FIXED = {"device": "auto", "min_similarity": 0.9, "seed": 0, "allow_approximate": False}
+_FIXED = {"device": "auto", "target": "", "min_similarity": 0.9, "seed": 0, "allow_approximate": False}
 
 
 def tune(  # noqa: PLR0913 - what a user may say about a study, all by name and optional
@@ -29,6 +29,7 @@ def tune(  # noqa: PLR0913 - what a user may say about a study, all by name and 
     steps: int | None = None,
     batch: int | None = None,
     device: str = "auto",
+    target: str = "",
     study: str | None = None,
     storage: str = DEFAULT_URL,
     seed: int = 0,
@@ -52,6 +53,7 @@ def tune(  # noqa: PLR0913 - what a user may say about a study, all by name and 
         steps: Denoising steps of the untuned baseline.
         batch: Pictures made by one call.
         device: Torch device; "auto" takes CUDA where there is one.
+        target: A GPU that the device stands in for, such as "rtx-4060": its memory is enforced as a cap.
         study: The study's name; the model's last path component where it is None.
         storage: URL of the database.
         seed: Of the search.
@@ -79,6 +81,7 @@ def tune(  # noqa: PLR0913 - what a user may say about a study, all by name and 
     }
     fixed = {
         "device": device,
+        "target": target,
         "min_similarity": min_similarity,
         "seed": seed,
         "allow_approximate": allow_approximate,

@@ -9,6 +9,7 @@ import optuna
 
 from autotune.budget import stop_reason
 from autotune.errors import StoreError
+from autotune.gpus import as_asked
 from autotune.job import Job, Runner
 from autotune.knob import Knob, Settings, Situation
 from autotune.knobs import all_knobs
@@ -71,7 +72,8 @@ def run_study(  # noqa: PLR0913 - the door to the loop: each is a part of the wo
         plan: What is asked for. The budget counts over all runs of the study.
         url: URL of the database.
         runner: Where trials run.
-        situation: Where, of what, making what, with sizes resolved.
+        situation: Where (this machine, even where the plan names another target), of what, making what,
+            with sizes resolved.
         listen: Is told what happens, as it happens.
         stop: Set its `requested` to stop after the running trial.
         knobs: What to search instead of every knob there is.
@@ -86,7 +88,7 @@ def run_study(  # noqa: PLR0913 - the door to the loop: each is a part of the wo
     """
     space = build_space(
         all_knobs() if knobs is None else knobs,
-        situation,
+        as_asked(situation, plan.target),
         allow_approximate=plan.allow_approximate,
         narrowed=plan.knobs,
     )
@@ -207,7 +209,7 @@ def _job(bench: _Bench, trial: TrialRecord) -> Job:
         reference=str(folders.reference(situation)),
         # The baseline may need more than what fits, and longer than what a recipe is allowed: everything is
         # compared to it, so it runs all the same.
-        memory_limit_bytes=None if trial.is_baseline else plan.memory_limit_bytes,
+        memory_limit_bytes=None if trial.is_baseline else plan.memory_cap_bytes,
         time_limit_s=max(plan.trial_time_s, PATIENCE_S) if trial.is_baseline else plan.trial_time_s,
         protocol=plan.protocol,
         cache=str(folders.cache),
