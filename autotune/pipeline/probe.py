@@ -201,9 +201,18 @@ def _facts(folder: Path, class_name: str, modules: dict[str, torch.nn.Module]) -
         config: Any = modules[denoiser].config
         size = getattr(config, "sample_size", None) or 0
         facts["default_size_px"] = int(size[0] if isinstance(size, (list, tuple)) else size) * scale
+        facts |= _attention(modules[denoiser])
     if class_name.startswith("Flux"):
         facts["default_size_px"] = 1024
     return facts | _tiny_vae(folder, class_name) | _fp16_fix(folder, class_name)
+
+
+def _attention(denoiser: Any) -> dict[str, Json]:
+    """The widths of the denoiser's attention heads, and the length of its longest list of blocks."""
+    layers = [m for m in denoiser.modules() if isinstance(getattr(m, "to_q", None), torch.nn.Linear)]
+    widths = {m.to_q.out_features // int(m.heads) for m in layers if getattr(m, "heads", 0)}
+    blocks = [len(m) for m in denoiser.children() if isinstance(m, torch.nn.ModuleList)]
+    return {"head_dims": [*sorted(widths)], "denoiser_blocks": max(blocks, default=0)}
 
 
 def _tiny_vae(folder: Path, class_name: str) -> dict[str, Json]:
@@ -245,6 +254,8 @@ def _abilities(pipeline_class: Any, modules: dict[str, torch.nn.Module], facts: 
         "attn_processor_2_0": bool(processors)
         and all(type(p).__name__ == "AttnProcessor2_0" for p in processors),
         "fuse_qkv": hasattr(denoiser, "fuse_qkv_projections") and "Sana" not in type(denoiser).__name__,
+        "attention_mask": facts.get("denoiser") == "transformer"
+        and "encoder_attention_mask" in inspect.signature(denoiser.forward).parameters,
         "repeated_blocks": bool(getattr(denoiser, "_repeated_blocks", None)),
         "block_lists": any(isinstance(m, torch.nn.ModuleList) for m in _children(denoiser)),
         "group_offload": bool(getattr(denoiser, "_supports_group_offloading", False)),
