@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from autotune.errors import AutotuneError
+from autotune.runners.local import LocalRunner
 from autotune.target import Target
 from autotune.units import format_bytes
 
@@ -59,10 +60,11 @@ class Check:
         return asdict(self)
 
 
-def all_checks(device: str) -> Iterator[Check]:
+def all_checks(runner: LocalRunner, device: str) -> Iterator[Check]:
     """Yield every check; the one of the device starts the trial server, which takes seconds.
 
     Args:
+        runner: Looks at the machine.
         device: Torch device string, or "auto".
     """
     yield python_check()
@@ -70,7 +72,7 @@ def all_checks(device: str) -> Iterator[Check]:
         yield package_check(package, is_essential=True)
     for package, remedy in _HELPFUL.items():
         yield package_check(package, remedy=remedy)
-    yield from device_checks(device)
+    yield from device_checks(runner, device)
     yield compiler_check()
     yield nvml_check()
     yield disk_check(Path.cwd())
@@ -99,13 +101,10 @@ def package_check(package: str, *, is_essential: bool = False, remedy: str = "")
         )
 
 
-def device_checks(device: str) -> Iterator[Check]:
+def device_checks(runner: LocalRunner, device: str) -> Iterator[Check]:
     """Yield whether a trial can be started at all, and on what it would run."""
-    from autotune.runners.local import LocalRunner
-
     try:
-        with LocalRunner() as runner:
-            target = runner.probe_target(device)
+        target = runner.probe_target(device)
     except AutotuneError as error:
         remedy = "Reinstall torch and diffusers, or name another --device."
         yield Check(

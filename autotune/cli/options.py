@@ -21,5 +21,11 @@ Storage = Annotated[
 Device = Annotated[
     str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, …", show_default=False)
 ]
+Target = Annotated[
+    str,
+    typer.Option(
+        "--target", metavar="GPU", help="A card that need not be at hand: rtx-4060, …", show_default=False
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite the file if there is one.")]

@@ -16,6 +16,7 @@ from autotune.cli.checks import (
     python_check,
 )
 from autotune.demo import demo_model_path
+from autotune.knobs import all_knobs
 from tests.cli.conftest import Cli
 
 
@@ -31,6 +32,21 @@ def test_this_machine_can_tune(call: Cli) -> None:
         *names
     }
     assert all(check["remedy"] for check in found["checks"] if check["state"] != "ok")
+    assert [knob.name for knob in all_knobs()] == list(found["knobs"])
+    assert "float32" == found["knobs"]["dtype"]["values"][0]
+    assert found["knobs"]["offload"]["why"]
+
+
+@pytest.mark.slow
+def test_every_knob_answers_for_a_card_that_is_not_here(call: Cli) -> None:
+    """And for a model that was never downloaded; the reasons stand beside the values."""
+    done = call("doctor", "arch:flux-dev", "--device", "cpu", "--target", "t4")
+    lines = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
+
+    assert done.returncode == 0, done.stderr
+    assert "Knobs for arch:flux-dev on Tesla T4 (cuda:0, 15 GiB, sm_75):" in done.stdout
+    assert "float16" in lines["dtype"]
+    assert "bfloat16" not in lines["dtype"].partition("not offered")[0] or "bfloat16:" in lines["dtype"]
 
 
 @pytest.mark.slow
