@@ -138,7 +138,7 @@ def build_space(
             raise KnobError(f"There are two knobs named '{one.name}'. Rename one of them.")
     wanted = dict(narrowed or {})
     offered = {
-        knob.name: knob.domain(situation).with_requested(wanted.get(knob.name, ())) for knob in ordered
+        knob.name: _domain(knob, situation).with_requested(wanted.get(knob.name, ())) for knob in ordered
     }
     _check_names(wanted, offered)
     choices: dict[str, tuple[Value, ...]] = {}
@@ -154,6 +154,24 @@ def build_space(
         if len(values) == 1:
             why[knob.name] = reason
     return SearchSpace(knobs=ordered, situation=situation, offered=offered, choices=choices, why_fixed=why)
+
+
+def _domain(knob: Knob, situation: Situation) -> Choice:
+    """What a knob offers.
+
+    Raises:
+        KnobError: Its `domain` breaks the contract; the message names the knob.
+    """
+    try:
+        choice: object = knob.domain(situation)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise KnobError(
+            f"Knob '{knob.name}' cannot say what it offers here: its 'domain' raised {reason}."
+        ) from error
+    if not isinstance(choice, Choice):
+        raise KnobError(f"Knob '{knob.name}' must offer a Choice here; its 'domain' returned {choice!r}.")
+    return choice
 
 
 def why_value_not_offered(name: str, value: Value, choice: Choice) -> str:

@@ -3,6 +3,7 @@
 import itertools
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -311,3 +312,16 @@ def test_every_valid_combination_is_a_recipe_of_its_own(space: SearchSpace) -> N
 
     assert len(valid) == len({recipe.digest for recipe in recipes})
     assert [key(each) for each in valid] == [key(space.complete(recipe.settings)) for recipe in recipes]
+
+
+@pytest.mark.parametrize(
+    ("domain", "words"),
+    [
+        (lambda _situation: ["a", "b"], "must offer a Choice here; its 'domain' returned"),
+        (lambda situation: situation.colour, "its 'domain' raised AttributeError"),
+    ],
+)
+def test_a_domain_that_breaks_the_contract_is_named(domain: Callable[..., Choice], words: str) -> None:
+    """A third party's knob must not end a study with somebody else's error."""
+    with pytest.raises(KnobError, match=f"Knob 'odd' .*{words}"):
+        build_space([replace(make_knob("odd", (1, 2)), domain=domain)], HERE)

@@ -1,6 +1,7 @@
 """The knobs: one inference setting a file, found by scanning the folder: its listing is the feature list."""
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Iterable, Iterator
 from importlib.metadata import EntryPoint, entry_points
@@ -11,6 +12,14 @@ from autotune.knob import Knob
 
 ENTRY_POINTS = "autotune.knobs"
 """Group of entry points by which other packages add knobs; each must resolve to a `Knob`."""
+
+
+_ROLES = {
+    "domain": ("situation",),
+    "turn": ("setup", "value"),
+    "conflict": ("settings", "situation"),
+    "applied": ("setup", "value"),
+}
 
 
 def all_knobs() -> tuple[Knob, ...]:
@@ -80,9 +89,16 @@ def checked(found: object, *, where: str) -> Knob:
         )
     if not isinstance(found, Knob):
         raise KnobError(f"{where} has a {type(found).__name__} where a Knob is needed.")
-    for role in ("domain", "turn", "conflict", "applied"):
-        if not callable(getattr(found, role)):
+    for role, arguments in _ROLES.items():
+        function = getattr(found, role)
+        if not callable(function):
             raise KnobError(f"{where}: '{role}' of knob '{found.name}' is not a function.")
+        try:
+            inspect.signature(function).bind(*arguments)
+        except TypeError as error:
+            wanted = f"{role}({', '.join(arguments)})"
+            message = f"{where}: '{role}' of knob '{found.name}' cannot be called as {wanted}: {error}."
+            raise KnobError(f"{message} Mend it, or uninstall that package.") from error
     return found
 
 
