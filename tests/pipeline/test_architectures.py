@@ -108,7 +108,7 @@ def test_weights_are_the_same_at_every_load_and_rounded_for_other_dtypes() -> No
 def test_weights_have_the_spread_of_torchs_own() -> None:
     """Norms begin as identities, rows of a matrix do not repeat one another, biases are zero."""
     module = _drawn(torch.float32)
-    matrix, norm = module[0], module[1]  # type: ignore[index]
+    matrix, norm = module[0], module[1]
 
     assert matrix.weight.std().item() == pytest.approx((3 * 900) ** -0.5, rel=0.02)
     assert torch.equal(norm.weight, torch.ones(1200))
@@ -118,7 +118,7 @@ def test_weights_have_the_spread_of_torchs_own() -> None:
 
 @pytest.mark.slow
 def test_an_architecture_is_measured_like_any_model(tmp_path: Path) -> None:
-    """Full-size SD 1.5, in a process of its own: seconds, bytes, and pictures that are none of noise alone."""
+    """Full-size SD 1.5, in a process of its own: seconds, bytes and sound pictures."""
     workload = Workload(model="arch:sd15", width_px=64, height_px=64, steps=1)
     protocol = Protocol(settle_min=1, settle_max=1, calls_min=1, calls_max=1)
     settings = {"dtype": "bfloat16"}
