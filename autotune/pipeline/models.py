@@ -4,6 +4,7 @@ import hashlib
 import importlib.resources
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from autotune.errors import ModelError
@@ -24,6 +25,22 @@ def model_folder(workload: Workload) -> Path:
             damaged.
     """
     folder = _find(workload)
+    check_folder(folder, workload.model)
+    return folder
+
+
+def config_folder(workload: Workload) -> Path:
+    """Return the folder of a model of which only the configuration files are needed.
+
+    Of a model on the hub these alone are fetched, a few kB, unless it is there as a whole.
+
+    Args:
+        workload: Names the model and its revision.
+
+    Raises:
+        ModelError: There is no such folder or hub id, or it is no diffusers pipeline.
+    """
+    folder = _local(workload.model) or _fetch(workload, _snapshot_of_configs)
     check_folder(folder, workload.model)
     return folder
 
@@ -77,7 +94,11 @@ def weights_digest(folder: Path) -> str:
 
 
 def _find(workload: Workload) -> Path:
-    name = workload.model
+    return _local(workload.model) or _fetch(workload, _download)
+
+
+def _local(name: str) -> Path | None:
+    """The folder of a model that is on this machine; None for a hub id."""
     if name.startswith(PREFIX):
         return architecture_folder(name)
     if name == "demo":
@@ -89,19 +110,33 @@ def _find(workload: Workload) -> Path:
         raise ModelError(
             f"There is no folder '{name}'. Name a diffusers folder, a hub id such as 'owner/name', or 'demo'."
         )
-    return _download(workload)
+    return None
 
 
-def _download(workload: Workload) -> Path:
+def _download(workload: Workload) -> str:
     from diffusers import DiffusionPipeline
 
+    path: str = DiffusionPipeline.download(
+        workload.model,
+        revision=workload.revision or None,
+        use_safetensors=True,
+        trust_remote_code=workload.trust_remote_code,
+    )
+    return path
+
+
+def _snapshot_of_configs(workload: Workload) -> str:
+    from huggingface_hub import snapshot_download
+
+    # Not the indices of weight files: a folder that has them is taken for one that has the weights.
+    patterns = ["model_index.json", "*/*config.json", "*/tokenizer*.json", "*/vocab.json", "*/merges.txt"]
+    patterns += ["*/spiece.model", "*/special_tokens_map.json", "*/added_tokens.json"]
+    return snapshot_download(workload.model, revision=workload.revision or None, allow_patterns=patterns)
+
+
+def _fetch(workload: Workload, get: Callable[[Workload], str]) -> Path:
     try:
-        path = DiffusionPipeline.download(
-            workload.model,
-            revision=workload.revision or None,
-            use_safetensors=True,
-            trust_remote_code=workload.trust_remote_code,
-        )
+        path = get(workload)
     except Exception as error:  # the hub's client raises a dozen unrelated types
         # Its first words say what matters; then come advice about its own arguments and stack traces.
         reason = re.split(r"[(\n]|\. ", str(error).strip())[0].strip() or "no reason given"

@@ -17,6 +17,7 @@ from typing import IO, Any, Self
 from autotune import errors
 from autotune.blueprint import Blueprint
 from autotune.errors import AutotuneError, WorkerError
+from autotune.footprint import Footprint
 from autotune.job import JOB_FILE, LOG_FILE, OUTCOME_FILE, Job
 from autotune.knob import Situation
 from autotune.measurement import Failure, FailureKind, Outcome, outcome_from_json
@@ -93,11 +94,24 @@ class LocalRunner:
             WorkerError: The probe died.
         """
         data = self._ask("probe", {"workload": workload.to_json(), "device": device})
-        return Situation(
-            target=Target.from_json(data["target"]),
-            blueprint=Blueprint.from_json(data["blueprint"]),
-            workload=Workload.from_json(data["workload"]),
-        )
+        return _situation(data)
+
+    def footprint(self, workload: Workload, device: str = "cpu") -> tuple[Footprint, Situation]:
+        """Return what a model weighs and needs while it runs, and its situation, without its weights.
+
+        Needs configuration files only, and no GPU. Takes seconds, once for each model, size and batch.
+
+        Args:
+            workload: Names the model, the size and the batch.
+            device: Torch device string of the situation's target; the footprint is the same on every device.
+
+        Raises:
+            ModelError: The model cannot be found, or cannot be built from its configuration.
+            PlanError: The workload's size does not suit the model.
+            WorkerError: The process died.
+        """
+        data = self._ask("footprint", {"workload": workload.to_json(), "device": device})
+        return Footprint.from_json(data["footprint"]), _situation(data)
 
     def probe_target(self, device: str) -> Target:
         """Return the facts of a device.
@@ -257,6 +271,14 @@ class _End:
     def die(self, message: str) -> "_End":
         self.kind, self.message = FailureKind.CRASH, message
         return self
+
+
+def _situation(data: dict[str, Any]) -> Situation:
+    return Situation(
+        target=Target.from_json(data["target"]),
+        blueprint=Blueprint.from_json(data["blueprint"]),
+        workload=Workload.from_json(data["workload"]),
+    )
 
 
 def _read_answer(folder: Path) -> dict[str, Any] | None:
