@@ -33,6 +33,8 @@ _GUIDES: Mapping[str, Mapping[str, tuple[Value, ...]]] = {
         "channels_last": (True,),
         "channels_last_vae": (True,),
         "fuse_qkv": (True,),
+        "conv1x1_to_linear": (True,),
+        "compile_flags": ("diffusion_fast",),
     },
     # huggingface.co, "Exploring simple optimizations for SDXL": the smallest without offloading
     "small": {"prompt_embeds": ("precomputed",), "dtype": _HALF, "tiny_vae": (True,), "vae_slicing": (True,)},
@@ -46,9 +48,28 @@ _GUIDES: Mapping[str, Mapping[str, tuple[Value, ...]]] = {
         "channels_last": (True,),
         "channels_last_vae": (True,),
     },
+    # docs.openvino.ai, notebook "Text-to-Image Generation with Stable Diffusion and OpenVINO"
+    "OpenVINO": {"engine": ("openvino",), "engine_vae": ("openvino",)},
+    # diffusers, "Caching methods"; github.com/horseee/DeepCache: where approximate knobs are allowed
+    "cached steps": {"step_cache": ("first_block:0.1",), "dtype": _BRAIN},
+    "cached blocks": {"deep_cache": (3, 2), "dtype": _HALF},
     "Tiny AutoEncoder": {"tiny_vae": (True,), "dtype": _HALF, "vae_slicing": (True,)},
     "CUDA graphs": {"compile_mode": ("reduce-overhead",), "compile": ("full", "regional"), "dtype": _BRAIN},
+    # github.com/sayakpaul/diffusers-torchao: products in 8-bit floating point, compiled
+    "float8, fast": {
+        "quantization": ("float8_dynamic",),
+        "dtype": ("bfloat16",),
+        "compile": ("full", "regional"),
+        "compile_vae": (True,),
+    },
     "offloaded": {"offload": ("model",), "dtype": _HALF, "vae_slicing": (True,)},
+    # diffusers, "Reduce memory usage": weights come in groups while the one before computes
+    "offloaded in groups": {
+        "offload": ("group_leaf",),
+        "dtype": _HALF,
+        "offload_stream": ("record_stream", "stream"),
+        "vae_slicing": (True,),
+    },
     "precomputed prompts": {"prompt_embeds": ("precomputed",), "dtype": _HALF},
     "TF32": {"tf32": (True,), "channels_last": (True,), "channels_last_vae": (True,)},
     "channels last": {"channels_last": (True,), "channels_last_vae": (True,)},
@@ -59,8 +80,12 @@ _GUIDES: Mapping[str, Mapping[str, tuple[Value, ...]]] = {
     },
     "int8 weights": {"quantization": ("int8_weight_only",), "dtype": _BRAIN},
     "tiled": {"vae_tiling": (512, 256, 128, 64), "dtype": _HALF, "vae_slicing": (True,)},
+    "8-bit storage": {"layerwise_casting": (True,), "dtype": _BRAIN},
     "fused": {"fuse_qkv": (True,), "dtype": _HALF},
     "sliced attention": {"attention_slicing": ("auto", "max"), "dtype": _HALF},
+    "one by one": {"images_per_call": (1,), "dtype": _HALF},
+    "traced": {"trace": (True,), "dtype": _HALF, "channels_last": (True,)},
+    "merged tokens": {"token_merging": (0.5, 0.3), "dtype": _HALF},
     "no late guidance": {"guidance_cutoff": (0.6, 0.8, 0.4), "dtype": _HALF},
     "sequentially offloaded": {"offload": ("sequential",), "dtype": _HALF, "vae_slicing": (True,)},
 }
