@@ -64,7 +64,8 @@ class Likeness:
     """How near the trial's pictures are to the reference pictures.
 
     Attributes:
-        haarpsi: HaarPSI of every pair of pictures, 0 to 1, in the order of the workload's calls.
+        haarpsi: HaarPSI of every pair of pictures, 0 to 1, in the order of the workload's calls; of clips, of
+            eight frames of each, evenly spread.
         psnr_db: PSNR of every pair in dB; 100 means equal to 8 bits or better.
     """
 
@@ -81,11 +82,12 @@ class Measurement:
         warmup_s: Wall seconds of the calls before it settled; the first one holds compilation.
         phases_s: Wall seconds of the trial's phases: "fork", "load", "apply", "first call", "settle",
             "timing", "parts", "likeness".
-        batch: Pictures made by one call.
+        batch: Pictures, or clips, made by one call.
         parts: Seconds of the parts of one call.
         memory: Peak memory.
         likeness: Nearness to the reference pictures.
-        pictures: File names (relative to the trial's folder) of the pictures that were scored.
+        pictures: File names (relative to the trial's folder) of the pictures that were scored; a clip's shows
+            its first, middle and last frame side by side.
         warnings: Sentences about this measurement, such as that timings were noisy.
         environment: Fingerprint of machine and software.
     """

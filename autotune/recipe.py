@@ -24,7 +24,8 @@ class Recipe:
         model: "demo", a local folder or a hub id.
         revision: Hub revision, or "".
         settings: Knob name to value, defaults left out.
-        call: What was made when this was measured: "steps", "guidance", "width_px", "height_px", "batch". Not
+        call: What was made when this was measured: "steps", "guidance", "width_px", "height_px", "batch",
+            of clips "frames". Not
             part of the digest.
         target: The machine it was measured on (`Target.to_json`), empty when it never was. Not part of the
             digest.

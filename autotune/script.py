@@ -36,6 +36,7 @@ _HEAD = '''\
 from __future__ import annotations
 
 import argparse
+import inspect
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -66,6 +67,8 @@ def load(model, device, prompts):
     if DiffusionPipeline.load_config(model{revision}).get("safety_checker", [None])[0]:
         loading |= {{"safety_checker": None, "requires_safety_checker": False}}
     setup.pipeline = DiffusionPipeline.from_pretrained(model, **loading)
+    exact = {{"num_frames": setup.workload.frames, "use_resolution_binning": False}}
+    setup.call |= taken(setup.pipeline, exact)
 {place_knobs}    if not setup.is_placed:
         setup.pipeline.to(device)
 {late_knobs}    call = {{
@@ -74,13 +77,19 @@ def load(model, device, prompts):
         "height": setup.workload.height_px,
         "width": setup.workload.width_px,
     }}
-    return setup.pipeline, {{**call, **setup.call}}
+    return setup.pipeline, {{**taken(setup.pipeline, call), **setup.call}}
+
+
+def taken(pipeline, wanted):
+    """Return those arguments that a call of this pipeline takes."""
+    names = inspect.signature(type(pipeline).__call__).parameters
+    return {{name: value for name, value in wanted.items() if name in names}}
 '''
 
 _MAIN = '''
 
 def main():
-    """Make one picture for each prompt."""
+    """Make one picture, or clip, for each prompt."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("prompts", nargs="+", metavar="PROMPT")
     arguments.add_argument("-o", "--out", type=Path, default=Path("out.png"), help="out-1.png, … for several")
@@ -91,11 +100,21 @@ def main():
     pipeline, call = load(given.model, given.device, given.prompts)
     seeds = range(given.seed, given.seed + len(given.prompts))
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
-    pictures = pipeline(**{"prompt": given.prompts, "generator": generators, **call}).images
+    made = pipeline(**{"prompt": given.prompts, "generator": generators, "output_type": "pil", **call})
+    pictures = made.frames if hasattr(made, "frames") else made.images
     for number, picture in enumerate(pictures, start=1):
         name = given.out.name if len(pictures) == 1 else f"{given.out.stem}-{number}{given.out.suffix}"
-        picture.save(given.out.with_name(name))
+        save(picture, given.out.with_name(name))
         print(given.out.with_name(name))
+
+
+def save(picture, file):
+    """Write a picture, or the frames of a clip as one moving picture: .png, .webp or .gif."""
+    if isinstance(picture, list):
+        rest = {"save_all": True, "append_images": picture[1:], "loop": 0}
+        picture[0].save(file, duration=1000 // FACTS.get("frames_per_s", 16), **rest)
+    else:
+        picture.save(file)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,8 @@ class Workload:
         steps: Denoising steps of the untuned baseline.
         guidance: Classifier-free guidance scale.
         batch: Pictures made by one call; for a model of video, clips.
-        frames: Frames of a clip, 0 for the model's own; of no meaning for a model of pictures.
+        frames: Frames of a clip, 0 for as many as the pipeline makes when it is told nothing; a model of
+            pictures takes 0 only.
         trust_remote_code: Whether code from the model's repository may run.
     """
 

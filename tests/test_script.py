@@ -76,7 +76,7 @@ def test_the_script_is_python_that_imports_no_autotune() -> None:
         )
     }
 
-    assert imported <= {"__future__", "argparse", "pathlib", "types", "torch", "diffusers"}
+    assert imported <= {"__future__", "argparse", "inspect", "pathlib", "types", "torch", "diffusers"}
 
 
 def test_knobs_are_turned_in_the_order_of_a_trial() -> None:
@@ -99,7 +99,9 @@ def test_only_what_the_recipe_sets_is_in_the_script() -> None:
     """Defaults are as diffusers ships them: there is nothing to turn."""
     functions = [node.name for node in ast.parse(script()).body if isinstance(node, ast.FunctionDef)]
 
-    assert sorted([*(f"turn_{name}" for name in RECIPE.settings), "load", "main"]) == sorted(functions)
+    assert sorted([*(f"turn_{name}" for name in RECIPE.settings), "load", "taken", "main", "save"]) == sorted(
+        functions
+    )
     assert "def turn_" not in script(Recipe(model="demo"))
 
 

@@ -1,7 +1,7 @@
 """`autotune generate`: pictures with a recipe."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,7 +15,9 @@ EXAMPLES = (
 
 def generate(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="File that 'autotune export' wrote.")],
-    prompts: Annotated[list[str], typer.Argument(metavar="PROMPT...", help="A picture is made of each.")],
+    prompts: Annotated[
+        list[str], typer.Argument(metavar="PROMPT...", help="A picture, or clip, is made of each.")
+    ],
     out: Annotated[
         Path, typer.Option("-o", "--out", metavar="FILE", help="out.png; out-1.png, … for several.")
     ] = Path("out.png"),
@@ -27,7 +29,7 @@ def generate(
     ] = False,
     is_forced: Force = False,
 ) -> None:
-    """Make pictures with a recipe."""
+    """Make pictures with a recipe; a clip becomes one moving picture."""
     from autotune.cli.console import remark, say
     from autotune.cli.files import check_writable
 
@@ -47,12 +49,15 @@ def generate(
         recipe, device=device, prompts=tuple(prompts), fall_back=is_falling_back, say=remark
     )
     call = dict(pipeline.autotune_call)
+    if "num_frames" in call:
+        _check_can_move(files)
     if steps is not None:
         call["num_inference_steps"] = steps
     generators = [torch.Generator("cpu").manual_seed(seed + number) for number in range(len(prompts))]
-    pictures = pipeline(**{"prompt": prompts, "generator": generators, **call}).images
+    made = pipeline(**{"prompt": prompts, "generator": generators, "output_type": "pil", **call})
+    pictures = made.frames if hasattr(made, "frames") else made.images
     for file, picture in zip(files, pictures, strict=True):
-        picture.save(file)
+        _save(picture, file, frames_per_s=pipeline.autotune_frames_per_s)
         say(str(file))
 
 
@@ -74,6 +79,30 @@ def picture_files(out: Path, count: int) -> list[Path]:
     if count == 1:
         return [out]
     return [out.with_name(f"{out.stem}-{number}{out.suffix}") for number in range(1, count + 1)]
+
+
+def _save(picture: Any, file: Path, *, frames_per_s: int) -> None:  # noqa: ANN401 - of PIL, or a list of such
+    """Write a picture, or the frames of a clip as one moving picture."""
+    if not isinstance(picture, list):
+        picture.save(file)
+        return
+    first, *others = picture
+    first.save(file, save_all=True, append_images=others, loop=0, duration=1000 // frames_per_s)
+
+
+def _check_can_move(files: list[Path]) -> None:
+    """Refuse a format that holds one picture only, for a model that makes clips.
+
+    Raises:
+        UsageError: The frames would not fit.
+    """
+    from PIL import Image
+
+    from autotune.errors import UsageError
+
+    for file in files:
+        if Image.registered_extensions()[file.suffix.lower()] not in Image.SAVE_ALL:
+            raise UsageError(f"'{file}' can hold one frame of a clip only. Name it .png, .webp or .gif.")
 
 
 def _silence_libraries() -> None:

@@ -35,6 +35,7 @@ class Flags:
     steps: int | None = None
     guidance: float | None = None
     batch: int | None = None
+    frames: int | None = None
     device: str | None = None
     target: str | None = None
     threads: int | None = None
@@ -157,12 +158,9 @@ def _distinct(values: Sequence[Value]) -> tuple[Value, ...]:
 
 
 def _workload(flags: Flags, workload: Workload) -> Workload:
-    given = {
-        name: value for name in ("prompts", "steps", "guidance", "batch") if (value := getattr(flags, name))
-    }
-    if flags.guidance is not None:
-        given["guidance"] = flags.guidance
-    for name in ("steps", "batch"):
+    named = ("prompts", "steps", "guidance", "batch", "frames")
+    given = {name: value for name in named if (value := getattr(flags, name)) is not None}
+    for name in ("steps", "batch", "frames"):
         value = getattr(flags, name)
         if value is not None and value < 1:
             raise UsageError(f"'--{name} {value}' makes nothing. It must be 1 or more.")

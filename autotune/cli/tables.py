@@ -43,6 +43,7 @@ def say_head(study: "Study") -> None:
     done = sum(trial.counts for trial in study.trials)
     say(f"Study '{study.name}': {workload.model} on {target.describe()}, {counted(done, 'trial')}")
     size = f"{workload.width_px} × {workload.height_px} px"
+    size += f", {workload.frames} frames," if workload.frames else ""
     say(f"A call makes {workload.batch} × {size} in {workload.steps} steps, guidance {workload.guidance:g}")
     say(f"Limits: {describe_limits(study.plan)}")
     if caution(study):

@@ -37,7 +37,10 @@ def tune(
     size: Annotated[_Text, typer.Option(metavar="WxH", help="Size of a picture, such as 512x512.")] = None,
     steps: Annotated[_Count, typer.Option(metavar="N", help="Steps of the untuned baseline.")] = None,
     guidance: Annotated[float | None, typer.Option(metavar="X", help="Guidance scale.")] = None,
-    batch: Annotated[_Count, typer.Option(metavar="N", help="Pictures a call.")] = None,
+    batch: Annotated[_Count, typer.Option(metavar="N", help="Pictures, or clips, a call.")] = None,
+    frames: Annotated[
+        _Count, typer.Option(metavar="N", help="Frames of a clip, of a model of video.")
+    ] = None,
     device: Annotated[_Text, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1, …")] = None,
     target: Annotated[
         _Text, typer.Option(metavar="GPU", help="Stand in for this card: its abilities, its memory as a cap.")
@@ -86,6 +89,7 @@ def tune(
         steps=steps,
         guidance=guidance,
         batch=batch,
+        frames=frames,
         device=device,
         target=target,
         threads=threads,

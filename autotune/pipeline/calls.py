@@ -1,5 +1,6 @@
 """One call of the pipeline: the same prompts and the same first latents for every recipe."""
 
+import inspect
 from typing import Any
 
 import torch
@@ -7,6 +8,9 @@ from torch import Tensor
 
 from autotune.knob import Setup
 from autotune.workload import Call
+
+CLIP_FRAMES = 8
+"""Frames of a clip that are checked, compared and kept, evenly spread, the first and the last among them."""
 
 
 def make_pictures(setup: Setup, call: Call, *, extra: dict[str, Any] | None = None) -> Tensor:
@@ -18,36 +22,71 @@ def make_pictures(setup: Setup, call: Call, *, extra: dict[str, Any] | None = No
         extra: Further arguments of the pipeline call.
 
     Returns:
-        Shape (batch, 3, height, width), float32 on the CPU, values 0 to 1; NaN is kept.
+        Shape (pictures, 3, height, width), float32 on the CPU, values 0 to 1; NaN is kept. Of clips, all
+        frames of the first, then all of the second, and so on.
     """
     arguments = call_arguments(setup, call) | (extra or {})
     with torch.inference_mode():
         output = setup.pipeline(**arguments)
-    pictures = output.images
+    made = output.frames if hasattr(output, "frames") else output.images
     if setup.device.startswith("cuda"):
         torch.cuda.synchronize(setup.device)
-    return pictures.detach().float().cpu() if isinstance(pictures, Tensor) else torch.from_numpy(pictures)
+    pictures = made.detach().float().cpu() if isinstance(made, Tensor) else torch.from_numpy(made)
+    return pictures.flatten(0, -4)
+
+
+def spread_frames(pictures: Tensor, clips: int) -> Tensor:
+    """Return at most `CLIP_FRAMES` frames of each clip, evenly spread; pictures come back as they are.
+
+    Args:
+        pictures: As `make_pictures` returned them.
+        clips: How many clips, or pictures, the call made.
+    """
+    frames = pictures.unflatten(0, (clips, -1))
+    count = frames.shape[1]
+    chosen = torch.linspace(0, count - 1, min(count, CLIP_FRAMES)).round().long()
+    return frames[:, chosen].flatten(0, 1)
 
 
 def call_arguments(setup: Setup, call: Call) -> dict[str, Any]:
     """Return the arguments of the pipeline call for these prompts and seeds, knobs of stage CALL included."""
+    arguments = {"prompt": list(call.prompts), **plain_arguments(setup), "output_type": "pt"}
+    return arguments | first_noise(setup, call.seeds) | setup.call
+
+
+def plain_arguments(setup: Setup) -> dict[str, Any]:
+    """Return the arguments of every call, as far as this pipeline takes them: steps, guidance and size."""
     workload = setup.workload
-    arguments: dict[str, Any] = {
-        "prompt": list(call.prompts),
+    wanted: dict[str, Any] = {
         "num_inference_steps": workload.steps,
         "guidance_scale": workload.guidance,
         "height": workload.height_px,
         "width": workload.width_px,
-        "output_type": "pt",
     }
-    return arguments | first_noise(setup, call.seeds) | setup.call
+    return {name: value for name, value in wanted.items() if name in taken_arguments(setup.pipeline)}
+
+
+def fixed_arguments(setup: Setup) -> dict[str, Any]:
+    """Return the arguments that some families need so as to make the workload's very size."""
+    wanted: dict[str, Any] = {
+        "num_frames": setup.workload.frames,
+        "use_resolution_binning": False,  # else PixArt and Sana draw another size and stretch it
+    }
+    return {name: value for name, value in wanted.items() if name in taken_arguments(setup.pipeline)}
+
+
+def taken_arguments(pipeline: Any) -> frozenset[str]:
+    """Return the names of the arguments that a pipeline's call takes."""
+    return frozenset(inspect.signature(type(pipeline).__call__).parameters)
 
 
 def first_noise(setup: Setup, seeds: tuple[int, ...]) -> dict[str, Any]:
-    """Return the argument that fixes the first latents: drawn on the CPU in 32 bits, one generator a picture.
+    """Return the argument that fixes the first latents: drawn on the CPU, one generator a picture.
 
-    Drawn by the pipeline itself, noise would depend on dtype and device, and every recipe would paint
-    something else. The families whose latents are packed by their pipeline get the generators instead.
+    Drawn on the device, noise would depend on it, and every recipe would paint something else. Which dtype
+    it is drawn in does not matter: torch draws float32 on a CPU and rounds it (a test says so). A UNet's
+    latents are drawn here, so that a scheduler that draws noise of its own does not move them; the other
+    families' are packed, or scaled, by their pipeline, and get the generators.
     """
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
     denoiser = getattr(setup.pipeline, "unet", None)

@@ -103,6 +103,22 @@ def why_corrupt(picture: Tensor) -> str | None:
     return None
 
 
+def why_clip_corrupt(frames: Tensor) -> str | None:
+    """Return why these are no frames of a clip, or None when they are.
+
+    A clip may fade in from black: only one without a single sound frame is corrupt, or one with a value that
+    is no number. A picture is a clip of one frame.
+
+    Args:
+        frames: Shape (frames, 3, height, width), values about 0 to 1.
+    """
+    broken = next((frame for frame in frames if not torch.isfinite(frame).all()), None)
+    if broken is not None:
+        return why_corrupt(broken)
+    reasons = [why_corrupt(frame) for frame in frames]
+    return None if None in reasons else reasons[0]
+
+
 def _to_yiq(pictures: Tensor) -> Tensor:
     scaled = pictures * 255.0
     halved = functional.avg_pool2d(scaled, 2) if min(pictures.shape[-2:]) >= 32 else scaled

@@ -10,6 +10,7 @@ from autotune.errors import AutotuneError, RecipeError, UnknownName
 from autotune.knob import Knob, Settings, Setup, Situation, Stage, Value
 from autotune.knobs import all_knobs
 from autotune.pipeline.architectures import is_architecture
+from autotune.pipeline.calls import fixed_arguments, plain_arguments
 from autotune.pipeline.random_weights import draw_pipeline
 from autotune.recipe import Recipe, parse_recipe
 from autotune.space import why_value_not_offered
@@ -62,6 +63,7 @@ def load_stage(setup: Setup, chosen: Settings) -> None:
         loading |= _without_checker(folder)
         setup.pipeline = DiffusionPipeline.from_pretrained(setup.model_path, **loading)
     setup.pipeline.set_progress_bar_config(disable=True)
+    setup.call |= fixed_arguments(setup)
 
 
 def apply_stages(setup: Setup, chosen: Settings) -> None:
@@ -119,6 +121,8 @@ def load_pipeline(
         pipe = autotune.load_pipeline("recipe.json")
         image = pipe("a red house", **pipe.autotune_call).images[0]
 
+    A model of video returns `.frames`, to be shown at `pipe.autotune_frames_per_s`.
+
     Args:
         recipe: A recipe, or the path of a .json or .yaml file.
         device: Torch device string; "auto" takes CUDA where there is one.
@@ -146,12 +150,8 @@ def load_pipeline(
     setup = begin_setup(situation, chosen, device=where, model_path=str(folder))
     load_stage(setup, chosen)
     apply_stages(setup, chosen)
-    defaults = {
-        "num_inference_steps": situation.workload.steps,
-        "guidance_scale": situation.workload.guidance,
-    }
-    size = {"height": situation.workload.height_px, "width": situation.workload.width_px}
-    setup.pipeline.autotune_call = {**defaults, **size, **setup.call}
+    setup.pipeline.autotune_call = {**plain_arguments(setup), **setup.call}
+    setup.pipeline.autotune_frames_per_s = situation.blueprint.number("frames_per_s", 16)
     return setup.pipeline
 
 
@@ -223,7 +223,7 @@ def _offered_settings(
 def _workload(recipe: Recipe, prompts: tuple[str, ...]) -> Workload:
     known = {
         name: recipe.call[name]
-        for name in ("steps", "guidance", "width_px", "height_px", "batch")
+        for name in ("steps", "guidance", "width_px", "height_px", "batch", "frames")
         if name in recipe.call
     }
     workload = Workload(model=recipe.model, revision=recipe.revision, **known)

@@ -1,5 +1,7 @@
 """Pictures on disk: what a trial made as PNG, what it is compared with as exact floats."""
 
+import itertools
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +14,15 @@ REFERENCE_FILE = "reference.safetensors"
 _SHOWN = 8
 
 
-def save_pngs(pictures: Tensor, folder: Path) -> tuple[str, ...]:
+def save_pngs(pictures: Iterable[Tensor], folder: Path) -> tuple[str, ...]:
     """Write the first eight pictures as PNG and return their file names.
 
     Args:
-        pictures: Shape (pictures, 3, height, width), values 0 to 1; finite.
+        pictures: Each of shape (3, height, width), values 0 to 1; finite.
         folder: Existing folder.
     """
     names = []
-    for number, picture in enumerate(pictures[:_SHOWN]):
+    for number, picture in enumerate(itertools.islice(pictures, _SHOWN)):
         name = f"picture-{number:02d}.png"
         to_image(picture).save(folder / name)
         names.append(name)
@@ -52,6 +54,11 @@ def load_reference(folder: Path) -> list[Tensor]:
     return [tensors[name] for name in sorted(tensors)]
 
 
-def all_pictures(calls: list[Tensor]) -> Tensor:
-    """Return the pictures of several calls as one tensor of shape (pictures, 3, height, width)."""
-    return torch.cat([call.float().cpu() for call in calls])
+def in_a_row(frames: Tensor) -> Tensor:
+    """Return the first, the middle and the last frame of a clip side by side, as one picture.
+
+    Args:
+        frames: Shape (frames, 3, height, width); one frame comes back as it is.
+    """
+    shown = dict.fromkeys((0, len(frames) // 2, len(frames) - 1))
+    return torch.cat([frames[number] for number in shown], dim=-1)

@@ -9,11 +9,12 @@ from typing import Any
 import torch
 
 from autotune.blueprint import Blueprint, Json, Part
-from autotune.errors import ModelError, PlanError
+from autotune.errors import ModelError
 from autotune.knob import Situation
 from autotune.pipeline.architectures import is_architecture
 from autotune.pipeline.machine import read_target, resolve_device
 from autotune.pipeline.models import model_folder, weights_digest
+from autotune.pipeline.sizes import resolve_size, size_facts
 from autotune.target import Target
 from autotune.workload import Workload
 
@@ -65,25 +66,6 @@ def situate(folder: Path, workload: Workload, target: Target) -> Situation:
     return Situation(target=target, blueprint=blueprint, workload=resolve_size(workload, blueprint))
 
 
-def resolve_size(workload: Workload, blueprint: Blueprint) -> Workload:
-    """Return the workload with its size filled in from the model's own.
-
-    Raises:
-        PlanError: The size is unknown, or no multiple of what the model can make.
-    """
-    own, scale = blueprint.number("default_size_px"), max(blueprint.number("vae_scale_factor", 8), 1)
-    width, height = workload.width_px or own, workload.height_px or own
-    if not width or not height:
-        raise PlanError(
-            f"'{workload.model}' does not say its picture size. Give one with --size, such as 1024x1024."
-        )
-    if width % scale or height % scale:
-        raise PlanError(
-            f"The size {width}x{height} does not suit '{workload.model}': use multiples of {scale} px."
-        )
-    return replace(workload, width_px=width, height_px=height)
-
-
 def read_blueprint(folder: Path, name: str) -> Blueprint:
     """Return the facts of a model, from its configuration files.
 
@@ -108,7 +90,7 @@ def read_blueprint(folder: Path, name: str) -> Blueprint:
     if not built:
         raise ModelError(f"'{name}' has no part with weights. It is no pipeline that can be tuned.")
     scheduler, prediction = _scheduler(folder)
-    facts = _facts(folder, class_name, built)
+    facts = _facts(folder, pipeline_class, built)
     return Blueprint(
         pipeline_class=class_name,
         parts={part: _part(module) for part, module in built.items()},
@@ -180,30 +162,24 @@ def _part(module: torch.nn.Module) -> Part:
 def _scheduler(folder: Path) -> tuple[str, str]:
     file = folder / "scheduler" / "scheduler_config.json"
     config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    name = str(config.get("_class_name", ""))
-    return name, "flow" if name.startswith("FlowMatch") else str(config.get("prediction_type", "epsilon"))
+    name, prediction = str(config.get("_class_name", "")), str(config.get("prediction_type", "epsilon"))
+    # Sana and Wan ship solvers made for noise, told to follow a flow.
+    is_flow = name.startswith("FlowMatch") or prediction == "flow_prediction" or config.get("use_flow_sigmas")
+    return name, "flow" if is_flow else prediction
 
 
-def _facts(folder: Path, class_name: str, modules: dict[str, torch.nn.Module]) -> dict[str, Json]:
+def _facts(folder: Path, pipeline_class: Any, modules: dict[str, torch.nn.Module]) -> dict[str, Json]:
+    class_name = pipeline_class.__name__
     facts: dict[str, Json] = {"random_weights": True} if is_architecture(folder) else {}
     denoiser = next((name for name in ("unet", "transformer") if name in modules), None)
     vae: Any = modules.get("vae")
-    scale = 8
-    if vae is not None and hasattr(vae.config, "block_out_channels"):
-        scale = int(2 ** (len(vae.config.block_out_channels) - 1))
-        facts["latent_channels"] = int(getattr(vae.config, "latent_channels", 4))
+    if denoiser:
+        facts["denoiser"] = denoiser
+    if vae is not None:
         size = getattr(vae.config, "sample_size", 0)
         facts["force_upcast"] = bool(getattr(vae.config, "force_upcast", False))
         facts["vae_sample_size"] = int(size[0] if isinstance(size, (list, tuple)) else size or 0)
-    facts["vae_scale_factor"] = scale
-    if denoiser:
-        facts["denoiser"] = denoiser
-        config: Any = modules[denoiser].config
-        size = getattr(config, "sample_size", None) or 0
-        facts["default_size_px"] = int(size[0] if isinstance(size, (list, tuple)) else size) * scale
-        facts |= _attention(modules[denoiser])
-    if class_name.startswith("Flux"):
-        facts["default_size_px"] = 1024
+    facts |= size_facts(pipeline_class, modules.get(denoiser or ""), vae)
     return facts | _tiny_vae(folder, class_name) | _fp16_fix(folder, class_name)
 
 

@@ -15,14 +15,14 @@ from autotune.errors import AutotuneError, UnknownName
 from autotune.job import Job
 from autotune.knob import Setup, Situation
 from autotune.measurement import Failure, FailureKind, Likeness, Measurement, Outcome
-from autotune.pipeline.calls import make_pictures
+from autotune.pipeline.calls import make_pictures, spread_frames
 from autotune.pipeline.environment import fingerprint
-from autotune.pipeline.likeness import compare, why_corrupt
+from autotune.pipeline.likeness import compare, why_clip_corrupt
 from autotune.pipeline.load import TurnError, apply_stages, begin_setup, load_stage, why_not_applied
 from autotune.pipeline.machine import read_target
 from autotune.pipeline.memory import AnonymousSampler, MemoryWatch, watch
 from autotune.pipeline.models import model_folder
-from autotune.pipeline.pictures import all_pictures, load_reference, save_pngs, save_reference
+from autotune.pipeline.pictures import in_a_row, load_reference, save_pngs, save_reference
 from autotune.pipeline.probe import situate
 from autotune.pipeline.stopwatch import seconds_of, settle, time_calls, time_parts, timing_warnings
 
@@ -90,7 +90,7 @@ def _measure(trial: Trial) -> Outcome:
     run, pictures = _runner(setup, job)
     with trial.during("first call"):
         first_s, _ = seconds_of(lambda: run(0))
-        _check_pictures(pictures[0])
+        _check_pictures(pictures[0], job)
         _check_applied(setup, job)
     memory.finish("first call")
     if job.role == "reference":
@@ -106,7 +106,7 @@ def _measure(trial: Trial) -> Outcome:
     with trial.during("likeness"):
         made = _scored(pictures, job)
         likeness = _likeness(made, job)
-        names = save_pngs(all_pictures(made), Path(job.folder))
+        names = _save_pictures(made, job)
     return Measurement(
         calls_s=tuple(calls_s),
         warmup_s=tuple(warmup_s),
@@ -148,7 +148,7 @@ def _runner(setup: Setup, job: Job) -> tuple[Callable[[int], Tensor], dict[int, 
         index = number % len(calls)
         pictures = make_pictures(setup, calls[index])
         if index < scored and index not in kept:
-            kept[index] = pictures
+            kept[index] = spread_frames(pictures, len(calls[index].seeds))
         return pictures
 
     return run, kept
@@ -163,11 +163,19 @@ def _scored(kept: dict[int, Tensor], job: Job) -> list[Tensor]:
     return [kept[index] for index in range(_scored_count(job))]
 
 
-def _check_pictures(pictures: Tensor) -> None:
-    for number, picture in enumerate(pictures):
-        reason = why_corrupt(picture)
+def _check_pictures(pictures: Tensor, job: Job) -> None:
+    """Fail where a picture is none, or a clip holds what is no number or no picture at all."""
+    batch = job.workload.batch
+    for number, frames in enumerate(pictures.unflatten(0, (batch, -1))):
+        reason = why_clip_corrupt(frames)
         if reason is not None:
-            raise TrialFailure(FailureKind.CORRUPT_PICTURE, f"Picture {number} is corrupt: {reason}.")
+            what = "Picture" if len(frames) == 1 else "Clip"
+            raise TrialFailure(FailureKind.CORRUPT_PICTURE, f"{what} {number} is corrupt: {reason}.")
+
+
+def _save_pictures(made: list[Tensor], job: Job) -> tuple[str, ...]:
+    strips = [strip for call in made for strip in call.unflatten(0, (job.workload.batch, -1))]
+    return save_pngs([in_a_row(frames) for frames in strips], Path(job.folder))
 
 
 def _check_applied(setup: Setup, job: Job) -> None:
@@ -188,9 +196,9 @@ def _make_reference(
     memory.finish("calls")
     made = _scored(pictures, job)
     for call in made:
-        _check_pictures(call)
+        _check_pictures(call, job)
     save_reference(made, Path(job.folder))
-    names = save_pngs(all_pictures(made), Path(job.folder))
+    names = _save_pictures(made, job)
     count = sum(len(call) for call in made)
     return Measurement(
         calls_s=tuple(calls_s),
@@ -208,7 +216,7 @@ def _likeness(made: list[Tensor], job: Job) -> Likeness:
     haarpsi: list[float] = []
     psnr: list[float] = []
     for pictures, expected in zip(made, references, strict=True):
-        _check_pictures(pictures)
+        _check_pictures(pictures, job)
         if pictures.shape != expected.shape:
             message = (
                 f"The pictures are {tuple(pictures.shape)} but the reference is {tuple(expected.shape)}."

@@ -120,6 +120,7 @@ class Study:
             "width_px": workload.width_px,
             "height_px": workload.height_px,
             "batch": workload.batch,
+            **({"frames": workload.frames} if workload.frames else {}),
         }
         return Recipe(
             model=workload.model,

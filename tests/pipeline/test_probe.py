@@ -9,7 +9,8 @@ from autotune.demo import demo_model_path
 from autotune.errors import DeviceError, PlanError
 from autotune.pipeline.machine import read_target, resolve_device
 from autotune.pipeline.models import weights_digest
-from autotune.pipeline.probe import read_blueprint, resolve_size
+from autotune.pipeline.probe import read_blueprint
+from autotune.pipeline.sizes import resolve_size
 from autotune.workload import Workload
 
 SCALE_32 = Blueprint(pipeline_class="X", facts={"vae_scale_factor": 32, "default_size_px": 64})
