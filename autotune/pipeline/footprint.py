@@ -14,7 +14,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from autotune.footprint import DECODE, DENOISE, ENCODE, SCHEMA_VERSION, Footprint, Run
-from autotune.knob import Setup, Situation
+from autotune.knob import Setup, Situation, Value
 from autotune.knobs import vae_tiling
 from autotune.pipeline import weightless
 from autotune.pipeline.architectures import cache_folder
@@ -225,7 +225,7 @@ def _stand_in(bench: _Bench, name: str, run: Callable[..., Any]) -> Callable[...
         result = None
         for variant, manner in _variants(bench, stage, name):
             part = "vae_tiny" if variant == "tiny" else name
-            function = bench.modules[part].decode if variant == "tiny" else run  # type: ignore[operator]
+            function = bench.modules[part].decode if variant == "tiny" else run
             given, named = weightless.as_fake((args, kwargs), bench.mode)
             try:
                 with bench.mode, manner:
@@ -298,7 +298,7 @@ def _processors(module: Any, install: Callable[[], None]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _tiled(bench: _Bench, tile: int) -> Iterator[None]:
+def _tiled(bench: _Bench, tile: Value) -> Iterator[None]:
     """Decode in tiles for a while, as the knob says it."""
     vae = bench.pipeline.vae
     before = {name: value for name, value in vars(vae).items() if "tile" in name or "tiling" in name}
@@ -310,7 +310,7 @@ def _tiled(bench: _Bench, tile: int) -> Iterator[None]:
         pipeline=bench.pipeline,
         facts=bench.situation.blueprint.facts,
     )
-    vae_tiling.turn(setup, tile)
+    vae_tiling.turn(setup, int(tile))
     try:
         with FusedAttention():
             yield

@@ -66,6 +66,8 @@ def build_module(folder: Path, class_name: str, library: str = "diffusers") -> t
             module: torch.nn.Module = cls.from_config(cls.load_config(str(folder)))
         else:
             module = cls(cls.config_class.from_pretrained(str(folder)))
+    if hasattr(module, "tie_weights"):
+        module.tie_weights()  # without memory, every name got a weight of its own
     return module.eval()
 
 
