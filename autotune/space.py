@@ -3,7 +3,7 @@
 import itertools
 import math
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from autotune.errors import KnobError, PlanError, SpaceError, UnknownName
@@ -23,6 +23,8 @@ class SearchSpace:
         offered: What each knob offers here, its default first.
         choices: The values that are searched: `offered`, narrowed by the plan.
         why_fixed: For each knob with a single value, why.
+        refuse: Why full settings are not worth a trial here, or None: a forecast that exceeds the budget. It
+            is like one more knob's conflict, and never refuses the untuned baseline, which runs all the same.
     """
 
     knobs: tuple[Knob, ...]
@@ -30,6 +32,7 @@ class SearchSpace:
     offered: Mapping[str, Choice]
     choices: Mapping[str, tuple[Value, ...]]
     why_fixed: Mapping[str, str]
+    refuse: Callable[[Settings], str | None] | None = None
 
     @property
     def defaults(self) -> dict[str, Value]:
@@ -106,9 +109,11 @@ class SearchSpace:
                         yield changed
 
     def _conflict(self, settings: Settings) -> str | None:
-        return next(
-            (reason for knob in self.knobs if (reason := knob.conflict(settings, self.situation))), None
-        )
+        conflicts = (knob.conflict(settings, self.situation) for knob in self.knobs)
+        found = next((reason for reason in conflicts if reason), None)
+        if found is None and self.refuse is not None:
+            return self.refuse(settings)
+        return found
 
 
 def build_space(
@@ -117,6 +122,7 @@ def build_space(
     *,
     allow_approximate: bool = False,
     narrowed: Mapping[str, Sequence[Value]] | None = None,
+    refuse: Callable[[Settings], str | None] | None = None,
 ) -> SearchSpace:
     """Return the space of a situation.
 
@@ -126,6 +132,7 @@ def build_space(
         allow_approximate: Whether knobs that change what is computed may leave their default. One that
             `narrowed` names may anyway: naming it is allowing it.
         narrowed: Knob name to the values that the plan wants searched.
+        refuse: See `SearchSpace`.
 
     Raises:
         UnknownName: `narrowed` names no knob.
@@ -153,7 +160,9 @@ def build_space(
         choices[knob.name] = values
         if len(values) == 1:
             why[knob.name] = reason
-    return SearchSpace(knobs=ordered, situation=situation, offered=offered, choices=choices, why_fixed=why)
+    return SearchSpace(
+        knobs=ordered, situation=situation, offered=offered, choices=choices, why_fixed=why, refuse=refuse
+    )
 
 
 def _domain(knob: Knob, situation: Situation) -> Choice:
