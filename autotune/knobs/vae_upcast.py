@@ -38,7 +38,9 @@ def turn(setup: Setup, value: str) -> None:
 
     pipeline = setup.pipeline
     kind, revision = type(pipeline.vae), setup.workload.revision or None
-    if value == "float32":
+    if value == "float32" and setup.facts.get("random_weights"):
+        pipeline.vae.to(torch.float32)
+    elif value == "float32":
         # From its file: what was loaded in 16 bits is rounded already.
         where = {"subfolder": "vae", "revision": revision}
         pipeline.vae = kind.from_pretrained(setup.model_path, dtype=torch.float32, **where).eval()
