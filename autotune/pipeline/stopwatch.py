@@ -1,6 +1,8 @@
 """Timing: settle, then time until the interval of the median is narrow, then one more call for the parts."""
 
+import functools
 import gc
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -101,27 +103,33 @@ def time_parts(setup: Setup, call: Call, make: Callable[..., Any]) -> Parts:
         call: What to make.
         make: `calls.make_pictures`.
     """
-    marks: dict[str, float] = {"text": 0.0, "decode": 0.0}
-    stamps: list[float] = []
-    inner = setup.call.get("callback_on_step_end")
+    text_s: list[float] = []
+    decode_s: list[float] = []
+    # For each pass through the pipeline when its steps began, and then when each of them ended. A call makes
+    # several passes where `images_per_call` parts it.
+    passes: list[list[float]] = []
+    text_end = [0.0]
 
-    def stamp(pipeline: Any, step: int, timestep: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
-        result = inner(pipeline, step, timestep, kwargs) if inner else kwargs
-        _synchronise(setup.device)
-        stamps.append(time.perf_counter())
-        return result
+    def note_text(begin: float, end: float) -> None:
+        text_s.append(end - begin)
+        text_end[0] = end
+
+    def note_begin(begin: float, end: float) -> None:
+        del begin
+        passes.append([text_end[0] or end])
 
     pipeline = setup.pipeline
-    names = getattr(inner, "tensor_inputs", None) or setup.call.get("callback_on_step_end_tensor_inputs", [])
-    extra = {"callback_on_step_end": stamp, "callback_on_step_end_tensor_inputs": list(names)}
+    # Not by the pipeline's own callback, which some pipelines lack (PixArt): each ends a step by its scheduler.
     with (
-        _timed(pipeline, "encode_prompt", "text", setup, marks),
-        _timed(pipeline.vae, "decode", "decode", setup, marks),
+        _watched(pipeline, "encode_prompt", setup, note_text),
+        _watched(pipeline.scheduler, "set_timesteps", setup, note_begin),
+        _watched(pipeline.scheduler, "step", setup, lambda _begin, end: passes[-1].append(end)),
+        _watched(pipeline.vae, "decode", setup, lambda begin, end: decode_s.append(end - begin)),
     ):
-        total, _ = seconds_of(lambda: make(setup, call, extra=extra))
-    begins = [marks.get("text end", stamps[0] if stamps else 0.0), *stamps[:-1]]
-    steps = tuple(end - begin for begin, end in zip(begins, stamps, strict=True))
-    return Parts(text_s=marks["text"], steps_s=steps, decode_s=marks["decode"], total_s=total)
+        total, _ = seconds_of(lambda: make(setup, call))
+    apart = [[end - begin for begin, end in itertools.pairwise(stamps)] for stamps in passes]
+    steps = tuple(sum(step) for step in itertools.zip_longest(*apart, fillvalue=0.0))
+    return Parts(text_s=sum(text_s), steps_s=steps, decode_s=sum(decode_s), total_s=total)
 
 
 def compile_counters() -> tuple[int, ...]:
@@ -145,25 +153,25 @@ def no_garbage_collection() -> Iterator[None]:
 
 
 @contextmanager
-def _timed(owner: Any, name: str, mark: str, setup: Setup, marks: dict[str, float]) -> Iterator[None]:
-    """Add up the seconds of a method of `owner` while inside."""
+def _watched(owner: Any, name: str, setup: Setup, note: Callable[[float, float], None]) -> Iterator[None]:
+    """Tell `note` when each call of a method of `owner` begins and ends, while inside."""
     original = getattr(owner, name, None)
     if original is None:
         yield
         return
     was_own = name in vars(owner)
 
-    def timed(*args: Any, **kwargs: Any) -> Any:
+    # With the method's own signature: pipelines look at which arguments their scheduler takes.
+    @functools.wraps(original)
+    def watched(*args: Any, **kwargs: Any) -> Any:
         _synchronise(setup.device)
-        start = time.perf_counter()
+        begin = time.perf_counter()
         result = original(*args, **kwargs)
         _synchronise(setup.device)
-        end = time.perf_counter()
-        marks[mark] += end - start
-        marks[f"{mark} end"] = end
+        note(begin, time.perf_counter())
         return result
 
-    setattr(owner, name, timed)
+    setattr(owner, name, watched)
     try:
         yield
     finally:
