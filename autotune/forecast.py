@@ -41,7 +41,6 @@ _COMPILED = {ENCODE: "compile_text_encoder", DENOISE: "compile", DECODE: "compil
 _COMPILED_LEAST, _COMPILED_USUAL = 0.5, 0.67
 _MERGED_LEAST = 0.25  # a share of the tokens goes through a share of the layers
 _DOING = {LOAD: "loading", ENCODE: "encoding prompts", DENOISE: "denoising", DECODE: "decoding"}
-_OFF: tuple[Value, ...] = ("none", "", "auto", "live", "own", "sdpa", "float32")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +67,7 @@ class Forecast:
     Attributes:
         device: Stages on the device that computes; on a CPU that is the machine's memory.
         host: Stages in the memory of the machine; the same as `device` on a CPU.
-        settings: What differs from the untuned pipeline.
+        settings: Of the recipe.
     """
 
     device: Mapping[str, StageForecast]
@@ -152,7 +151,7 @@ def forecast(
     known, kind = factors or Factors.of(target.kind), target.kind
     sizes = {name: at_rest(name, settings, footprint, kind=kind) for name in footprint.weights}
     needs = {stage: _need(stage, settings, footprint, sizes) for stage in (ENCODE, DENOISE, DECODE)}
-    changed = {name: value for name, value in settings.items() if value not in _OFF and value is not False}
+    changed = dict(settings)
     if kind == "cpu":
         needs = {LOAD: _Need(weights=loaded(settings, footprint)), **needs}
         device = {name: _staged(name, need, known, changed) for name, need in needs.items()}

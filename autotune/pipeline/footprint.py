@@ -168,7 +168,7 @@ def measure(folder: Path, situation: Situation) -> Footprint:
 def _run_all(bench: _Bench) -> None:
     """Call the pipeline for every number format, number of pictures and kind of guidance."""
     batch, can_guide = bench.situation.workload.batch, bench.situation.blueprint.can("cfg")
-    fewer = sorted({1, *(count for count in (2, 4, 8, 16) if count < batch)} - {batch})
+    fewer = [count for count in range(1, batch) if batch % count == 0]
     guided = can_guide and bench.situation.workload.guidance > 1
     for dtype in _FORMATS:
         bench.dtype = dtype
