@@ -10,6 +10,7 @@ GROUP = 64
 
 _SMALL = ("emb", "norm", "adaln")
 _DYNAMIC = ("int8_dynamic", "float8_dynamic", "mxfp8_dynamic", "nvfp4_dynamic")
+_FOUR_BITS = ("int4_weight_only", "nvfp4_weight_only", "nvfp4_dynamic")
 _TILES = {"mxfp8_dynamic": (16, 32), "float8_dynamic": (16, 16), "int4_weight_only": (16, GROUP // 2)}
 _TILES |= {"int8_dynamic": (8, 8), "nvfp4_weight_only": (16, 16), "nvfp4_dynamic": (16, 16)}
 
@@ -29,10 +30,13 @@ def is_quantized(value: str, path: str, rows: int, columns: int, *, kind: str = 
     >>> is_quantized("int8_dynamic", "time_embedding.linear_1", 1280, 320)
     False
     """
+    # Layers that see one row a picture are too small to gain from quantized activations, and the last one
+    # decides about the picture while it weighs nothing.
     is_small = path == "proj_out" or any(word in path for word in _SMALL)
+    is_spared = (value in _DYNAMIC and is_small) or (value in _FOUR_BITS and path == "proj_out")
     # Padded to 1024 columns, a narrower layer would be as large as in 8 bits or larger.
     is_narrow = value == "int4_weight_only" and kind != "cpu" and 2 * columns <= _up(columns, 1024)
-    if value == "none" or is_narrow or (value in _DYNAMIC and is_small):
+    if value == "none" or is_narrow or is_spared:
         return False
     high, wide = _TILES.get(value, (1, 1))
     return rows % high == 0 and columns % wide == 0

@@ -65,6 +65,8 @@ def other_values(name: str, situation: Situation) -> tuple[Value, ...]:
 def companions(name: str, value: Value) -> dict[str, Value]:
     """Return the setting with the others that it needs."""
     needed: dict[tuple[str, Value], dict[str, Value]] = {
-        ("attention", "dispatch:flex"): {"compile": "regional"}
+        ("attention", "dispatch:flex"): {"compile": "regional"},
+        ("quantization", "int4_weight_only"): {"dtype": "bfloat16"},
+        ("quantization_text_encoder", "int4_weight_only"): {"dtype": "bfloat16"},
     }
     return {**needed.get((name, value), {}), name: value}

@@ -1,0 +1,158 @@
+"""Weights: in which format the linear layers of a part really rest, for the proofs of what quantizes them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from autotune.knob import Settings, Situation
+from autotune.units import format_bytes
+from autotune.weight_bytes import is_quantized
+
+
+def leaves(tensor: Any) -> Iterator[Any]:
+    """Yield the plain tensors that a weight is made of: its numbers, then its scales, however nested."""
+    if hasattr(tensor, "__tensor_flatten__"):
+        for name in tensor.__tensor_flatten__()[0]:
+            yield from leaves(getattr(tensor, name))
+        return
+    yield tensor.detach()
+    # bitsandbytes keeps its scales beside the numbers: of 4 bits in a state that may have one of its own.
+    state = getattr(tensor, "quant_state", None)
+    while state is not None:
+        yield from (state.absmax, state.code)
+        state = state.state2
+    if getattr(tensor, "SCB", None) is not None:
+        yield tensor.SCB
+
+
+def stored_bytes(tensor: Any) -> int:
+    """Return the bytes of a weight with its scales, as it rests."""
+    return sum(int(leaf.numel()) * int(leaf.element_size()) for leaf in leaves(tensor))
+
+
+def format_of(tensor: Any) -> str:
+    """Return "int8", "float8", "int4", "nvfp4" or "mxfp8", and "" for a weight that is not quantized."""
+    if not hasattr(tensor, "__tensor_flatten__"):
+        return ""
+    kinds = [str(leaf.dtype).removeprefix("torch.") for leaf in leaves(tensor)]
+    counts = [int(leaf.numel()) for leaf in leaves(tensor)]
+    numbers = kinds[counts.index(max(counts))]
+    if numbers.startswith("float8"):
+        return "mxfp8" if "float8_e8m0fnu" in kinds else "float8"
+    if numbers == "int8":
+        return "int8"
+    return "nvfp4" if "float8_e4m3fn" in kinds else "int4"
+
+
+def linear_layers(part: Any) -> dict[str, Any]:
+    """Return the linear layers of a part by their path."""
+    import torch
+
+    return {path: module for path, module in part.named_modules() if isinstance(module, torch.nn.Linear)}
+
+
+def linear_bytes_of(part: Any) -> int:
+    """Return the bytes of the weights of a part's linear layers, as they rest."""
+    return sum(stored_bytes(module.weight) for module in linear_layers(part).values())
+
+
+def why_not_quantized(name: str, part: Any, value: str, kind: str) -> str | None:
+    """Return what was found instead of the weights of a part in the format of `value`, or None.
+
+    Args:
+        name: What the part is called in the sentence.
+        part: The module.
+        value: A value of `quantization` or `quantization_text_encoder`.
+        kind: Type of the device: "cpu" or "cuda".
+    """
+    layers = linear_layers(part)
+    reached = [
+        module.weight
+        for path, module in layers.items()
+        if is_quantized(value, path, module.out_features, module.in_features, kind=kind)
+    ]
+    if not reached:
+        return f"None of the {len(layers)} linear layers of the {name} has a shape that {value} can hold."
+    wanted = value.partition("_")[0]
+    found = [weight for weight in reached if format_of(weight) == wanted]
+    if len(found) < len(reached):
+        share = sum(int(w.numel()) for w in found) / max(1, sum(int(w.numel()) for w in reached))
+        return (
+            f"{len(found)} of {len(reached)} linear layers of the {name} rest in {wanted}: "
+            f"{share:.0%} of their weights."
+        )
+    dynamic = [weight for weight in found if getattr(weight, "act_quant_kwargs", None) is not None]
+    if len(dynamic) != (len(found) if value.endswith("_dynamic") else 0):
+        return f"{len(dynamic)} of {len(found)} quantized layers quantize their activations."
+    plain = sum(int(w.numel()) * int(w.dtype.itemsize) for w in found)
+    stored = sum(map(stored_bytes, found))
+    if stored >= plain:
+        return (
+            f"The quantized weights take {format_bytes(stored)}, no less than {format_bytes(plain)} before."
+        )
+    return None
+
+
+def why_not_with(name: str, settings: Settings, situation: Situation) -> str | None:
+    """Return why a format of torchao does not go with the other settings, or None when it does.
+
+    Args:
+        name: The knob that quantizes: "quantization" or "quantization_text_encoder".
+        settings: The other settings beside its own.
+        situation: Where; the versions of the libraries are asked.
+    """
+    value, offload = str(settings.get(name, "none")), str(settings.get("offload", "none"))
+    if value == "none":
+        return None
+    dtype_trouble = _why_not_computed(name, value, str(settings.get("dtype", "float32")))
+    if dtype_trouble:
+        return dtype_trouble
+    if offload == "sequential":
+        return (
+            f"{name} does not go with offload = sequential: accelerate casts each weight as it brings it in, "
+            "which torchao's tensors refuse in torch.inference_mode ('aten.to', seen with accelerate 1.15 "
+            "and torchao 0.18). group_leaf does."
+        )
+    if offload.startswith("group_") and value.startswith("nvfp4"):
+        return (
+            f"{name} = {value} does not go with offload = {offload}: these tensors cannot be exchanged in "
+            "place ('aten._has_compatible_shallow_copy_type', seen with torchao 0.18)."
+        )
+    return None
+
+
+_WHY_BFLOAT16 = {
+    "int4_weight_only": "on a GPU torchao packs nothing else, and on a CPU its product is 77 × as slow in "
+    "float32",
+    "float8_dynamic": "torchao scales the rows of nothing else",
+    "nvfp4_dynamic": "the kernels of torchao compute in nothing else",
+    "mxfp8_dynamic": "the kernels of torchao compute in nothing else",
+}
+
+
+def _why_not_computed(name: str, value: str, dtype: str) -> str | None:
+    """Return why weights in a format cannot be multiplied with activations of a dtype, or None."""
+    if value.startswith("int8") and dtype == "float16":
+        return (
+            f"{name} does not go with dtype = float16: torchao multiplies by the 8-bit weights before it "
+            "scales them, which overflows (torchao 0.18, int8_tensor.py). Use bfloat16."
+        )
+    if dtype != "bfloat16" and value in _WHY_BFLOAT16:
+        return f"{name} = {value} needs dtype = bfloat16: {_WHY_BFLOAT16[value]} (seen with torchao 0.18)."
+    if dtype == "float16" and value == "nvfp4_weight_only":
+        return f"{name} = {value} does not go with dtype = float16: torchao 0.18 does not convert that."
+    return None
+
+
+def version_of(situation: Situation, library: str) -> tuple[int, ...]:
+    """Return the first two numbers of a library's version; () where it is not known.
+
+    >>> from autotune.blueprint import Blueprint
+    >>> from autotune.target import Target
+    >>> from autotune.workload import Workload
+    >>> target = Target(device="cpu", libraries={"torch": "2.13.0+cpu"})
+    >>> here = Situation(target=target, blueprint=Blueprint(pipeline_class="X"), workload=Workload(model="m"))
+    >>> version_of(here, "torch"), version_of(here, "torchao")
+    ((2, 13), ())
+    """
+    numbers = situation.target.libraries.get(library, "").split(".")[:2]
+    return tuple(int(number) for number in numbers if number.isdigit())
