@@ -182,14 +182,13 @@ def seen_in(made: Forecast, memory: Memory) -> list[Seen]:
     """Return the stages of a trial that were both forecast and measured.
 
     A trial tells its peak while loading and that of its calls, which is the peak of the stage that needs
-    most.
+    most. On a CPU there is a call that was made for its memory alone; in older studies there is none, and
+    their calls hold what the allocator kept as well.
     """
     measured = memory.stages
-    called = max(measured.get(name, 0) for name in ("first call", "calls")) or memory.peak_bytes
+    called = measured.get("one call", 0) or max(measured.get(name, 0) for name in ("first call", "calls"))
     name = max((ENCODE, DENOISE, DECODE), key=lambda stage: made.device[stage].expected)
-    rows = [(name, called)]
-    if measured.get(LOAD):
-        rows.append((LOAD, measured[LOAD]))
+    rows = [(stage, amount) for stage, amount in ((name, called), (LOAD, measured.get(LOAD, 0))) if amount]
     return [
         Seen(
             stage=stage,

@@ -101,8 +101,7 @@ def loaded(settings: Settings, footprint: Footprint) -> Amount:
 def _mapped(part: Weights, dtype: str) -> Amount:
     """What a part takes in the memory of the machine as it was loaded.
 
-    Weights in their files' own format are mapped from there. The kernel may drop such pages, so that none of
-    them must be there at once, and what is measured leaves them out.
+    Weights in their files' own format are mapped from there, and none of them is read before a call.
     """
     return Amount() if part.stored == dtype else exactly(part.sizes.get(dtype, 0))
 
@@ -131,9 +130,8 @@ def at_rest(name: str, settings: Settings, footprint: Footprint, *, kind: str) -
         return Amount(0, amount.usual)
     # Fused projections may be quantized too: in the least, they are then left out.
     amount = Amount(max(amount.least - saved - (fused if saved else 0), 0), max(amount.usual - saved, 0))
-    if kind == "cpu" and part.stored == dtype:
-        amount = Amount(0, amount.usual - size if saved == 0 else amount.usual)
-    return Amount(0, amount.usual) if runs_in_engine(part.stage, settings) else amount
+    is_mapped = kind == "cpu" and part.stored == dtype  # rows of embeddings that nobody reads stay on disk
+    return Amount(0, amount.usual) if is_mapped or runs_in_engine(part.stage, settings) else amount
 
 
 def runs_in_engine(stage: str, settings: Settings) -> bool:

@@ -15,11 +15,13 @@ from autotune.cli.interrupt import Interrupts, listening
 from autotune.cli.progress import View, json_view, plain_view, quiet_view, summary_json
 from autotune.cli.studies import storage_flag, storage_url
 from autotune.cli.tables import say_front
-from autotune.errors import UsageError
+from autotune.errors import AutotuneError, UsageError
 from autotune.plan import Plan
 from autotune.search.events import Event, Stop, StudyOpened
 
 if TYPE_CHECKING:
+    from autotune.footprint import Footprint
+    from autotune.runners.local import LocalRunner
     from autotune.search.study import Study
 
 _INTERRUPTED = 130
@@ -82,13 +84,33 @@ def run_study(plan: Plan, doors: Doors) -> None:
         with listening(Interrupts(finish=finish, stop_now=stop_now)) as interrupts:
             situation = runner.probe(plan.workload, plan.device)
             url = storage_url(doors.database)
-            study = run_trials(plan, url=url, runner=runner, situation=situation, listen=listen, stop=stop)
+            footprint = _footprint(plan, runner)
+            study = run_trials(
+                plan,
+                url=url,
+                runner=runner,
+                situation=situation,
+                listen=listen,
+                stop=stop,
+                footprint=footprint,
+            )
     if interrupts.count:
         remark(f"Interrupted. The same command resumes: {_this_command()}")
         if not study.front():
             raise typer.Exit(_INTERRUPTED)
     study.best()  # raises where nothing fits, with what came nearest
     _say_result(study, doors)
+
+
+def _footprint(plan: Plan, runner: "LocalRunner") -> "Footprint | None":
+    """What a forecast needs where there is a memory limit; without a forecast, every recipe is tried."""
+    if plan.memory_cap_bytes is None:
+        return None
+    try:
+        return runner.footprint(plan.workload, plan.device)[0]
+    except AutotuneError as error:
+        remark(f"No forecast, so every recipe is tried: {error}")
+        return None
 
 
 def _say_result(study: "Study", doors: Doors) -> None:

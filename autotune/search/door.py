@@ -89,7 +89,17 @@ def tune(  # noqa: PLR0913 - what a user may say about a study, all by name and 
     plan = _checked(model, asked, fixed) if isinstance(model, Plan) else _plan(model, asked, fixed)
     with LocalRunner() as runner:
         situation = runner.probe(plan.workload, plan.device)
-        return run_study(plan, url=storage, runner=runner, situation=situation, listen=listen, stop=stop)
+        # The forecast needs a second or more for a large model: only where there is a limit to forecast for.
+        footprint = runner.footprint(plan.workload, plan.device)[0] if plan.memory_cap_bytes else None
+        return run_study(
+            plan,
+            url=storage,
+            runner=runner,
+            situation=situation,
+            listen=listen,
+            stop=stop,
+            footprint=footprint,
+        )
 
 
 def open_study(name: str, *, storage: str = DEFAULT_URL) -> Study:

@@ -9,6 +9,7 @@ import optuna
 
 from autotune.budget import stop_reason
 from autotune.errors import StoreError
+from autotune.footprint import Footprint
 from autotune.gpus import as_asked
 from autotune.job import Job, Runner
 from autotune.knob import Knob, Settings, Situation
@@ -25,6 +26,7 @@ from autotune.search.events import (
     TrialStarted,
     ignore,
 )
+from autotune.search.feasible import without_what_cannot_fit
 from autotune.search.presets import presets
 from autotune.search.reference import PATIENCE_S, has_reference, make_reference
 from autotune.search.resume import mend, open_optuna, open_record
@@ -65,6 +67,7 @@ def run_study(  # noqa: PLR0913 - the door to the loop: each is a part of the wo
     listen: Listener = ignore,
     stop: Stop | None = None,
     knobs: Sequence[Knob] | None = None,
+    footprint: Footprint | None = None,
 ) -> Study:
     """Run a study until its budget is spent, or go on with one that was begun.
 
@@ -77,6 +80,7 @@ def run_study(  # noqa: PLR0913 - the door to the loop: each is a part of the wo
         listen: Is told what happens, as it happens.
         stop: Set its `requested` to stop after the running trial.
         knobs: What to search instead of every knob there is.
+        footprint: Of the model, for a plan with a memory limit: what cannot fit by forecast is not tried.
 
     Returns:
         The study as it was at the end.
@@ -84,14 +88,16 @@ def run_study(  # noqa: PLR0913 - the door to the loop: each is a part of the wo
     Raises:
         PlanError: The study exists and was asked for something else, or elsewhere.
         StoreError: The database cannot be used, or somebody else tunes this study.
+        BudgetError: Even the smallest recipe cannot fit the memory limit, by forecast.
         AutotuneError: The untuned pipeline cannot make the reference pictures.
     """
-    space = build_space(
+    whole = build_space(
         all_knobs() if knobs is None else knobs,
         as_asked(situation, plan.target),
         allow_approximate=plan.allow_approximate,
         narrowed=plan.knobs,
     )
+    space = without_what_cannot_fit(whole, plan, footprint)
     remedy = "Wait for it, or choose another name with --study."
     busy = f"Study '{plan.study}' is being tuned by somebody else. {remedy}"
     with (

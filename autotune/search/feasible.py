@@ -1,0 +1,41 @@
+"""Feasible: a space without the recipes that cannot fit the memory limit, by forecast."""
+
+from dataclasses import replace
+
+from autotune.errors import BudgetError
+from autotune.fitting import Budget, Fitter, Refusal
+from autotune.footprint import Footprint
+from autotune.plan import Plan
+from autotune.recipe import describe_settings
+from autotune.space import SearchSpace
+from autotune.units import format_bytes
+
+
+def without_what_cannot_fit(space: SearchSpace, plan: Plan, footprint: Footprint | None) -> SearchSpace:
+    """Return the space, refusing what needs more than the plan's memory limit whatever the device adds.
+
+    Only lower bounds refuse, so that nothing that fits is left out; `why_not` gives the figure. The untuned
+    baseline is never refused: everything is compared to it.
+
+    Args:
+        space: With nothing refused.
+        plan: Has the limit.
+        footprint: Of the model; None where there is none, and nothing is refused.
+
+    Raises:
+        BudgetError: Even the smallest recipe is refused.
+    """
+    limit = plan.memory_cap_bytes
+    if limit is None or footprint is None:
+        return space
+    budget, target = Budget(device_bytes=limit), space.situation.target
+    least = Fitter(space=space, footprint=footprint, budget=budget).least()
+    if budget.refuses(least.made):
+        needs = format_bytes(least.made.lower_bound_bytes)
+        recipe = describe_settings(least.settings) or "untuned"
+        raise BudgetError(
+            f"No recipe of '{plan.workload.model}' fits {format_bytes(limit)}: the smallest, '{recipe}', "
+            f"needs at least {needs} by forecast. Allow more with --vram, or smaller pictures with --size."
+        )
+    refusal = Refusal(footprint=footprint, target=target, budget=budget, untuned=space.defaults)
+    return replace(space, refuse=refusal)
