@@ -15,6 +15,7 @@ def turn(setup: Setup, value: int) -> None:
     import dataclasses
     import functools
     import inspect
+    import operator
     from collections.abc import Callable
     from typing import Any
 
@@ -39,7 +40,7 @@ def turn(setup: Setup, value: int) -> None:
     }
 
     def joined(pieces: list[Any]) -> Any:
-        return joints.get(type(pieces[0]), lambda same: same[0])(pieces)
+        return joints.get(type(pieces[0]), operator.itemgetter(0))(pieces)
 
     @functools.wraps(original.__call__)
     def call(pipeline: Any, *args: object, **kwargs: object) -> Any:
