@@ -1,10 +1,13 @@
 """A recipe as a plain diffusers script: for an app that should not depend on autotune.
 
-The script holds the very source of each knob's `turn`, in the order in which a trial turned them.
+The script holds the very source of each knob's `turn`, in the order in which a trial turned them, and before
+them the files that several of them share (`autotune/knobs/_engines.py`), where one imports from such a file.
 """
 
+import ast
 import builtins
 import dis
+import importlib
 import inspect
 import json
 import pprint
@@ -23,6 +26,8 @@ from autotune.units import format_bytes, format_duration
 _LINT = re.compile(
     r"  # (?:noqa|type: ignore)[^\n]*"
 )  # words to our linters, which mean nothing in the script
+# Knobs share files whose names begin with an underscore: they are pasted where a `turn` imports from them.
+_SHARED = re.compile(r"^ *from (autotune\.knobs\._\w+) import (?:\([^)]*\)|[^\n(]*)\n\n?", re.MULTILINE)
 
 _HEAD = '''\
 #!/usr/bin/env python3
@@ -157,7 +162,8 @@ def script_text(
         f"FACTS = {_literal(_plain(situation.blueprint.facts))}\nSETTINGS = {_literal(settings)}\n"
     )
     turns = "".join(f"\n\n{_turn_source(knob)}" for knob in chosen)
-    return head + constants + turns + _load_source(recipe, chosen) + _MAIN
+    shared = "".join(f"\n\n{_shared_source(name)}" for name in _shared_names(chosen))
+    return head + constants + shared + turns + _load_source(recipe, chosen) + _MAIN
 
 
 def foreign_names(turn: Any) -> set[str]:  # noqa: ANN401 - any function
@@ -185,8 +191,28 @@ def _turn_source(knob: Knob) -> str:
             f"Knob '{knob.name}' cannot be exported as a script: its 'turn' uses {', '.join(foreign)} from "
             "its file. Export the recipe as .json and load it with autotune.load_pipeline."
         )
-    source = _LINT.sub("", textwrap.dedent(inspect.getsource(knob.turn)))
+    source = _SHARED.sub("", _LINT.sub("", textwrap.dedent(inspect.getsource(knob.turn))))
     return re.sub(r"\bdef \w+\(", f"def {_turn_name(knob)}(", source, count=1).rstrip() + "\n"
+
+
+def _shared_names(chosen: list[Knob]) -> list[str]:
+    """The files that the knobs' turns import from, in order, each once."""
+    found = [name for knob in chosen for name in _SHARED.findall(inspect.getsource(knob.turn))]
+    return list(dict.fromkeys(found))
+
+
+def _shared_source(name: str) -> str:
+    """The source of a file that knobs share, without its docstring."""
+    source = inspect.getsource(importlib.import_module(name))
+    body = ast.parse(source).body
+    if any("autotune" in ast.unparse(node) for node in ast.walk(ast.parse(source)) if _is_import(node)):
+        raise KnobError(f"{name} imports from autotune, so that no knob that uses it can be exported.")
+    lines = source.splitlines()[body[0].end_lineno :]
+    return _LINT.sub("", "\n".join(lines)).strip() + "\n"
+
+
+def _is_import(node: ast.AST) -> bool:
+    return isinstance(node, ast.Import | ast.ImportFrom)
 
 
 def _load_source(recipe: Recipe, chosen: list[Knob]) -> str:

@@ -29,6 +29,8 @@ LIBRARIES = (
     "openvino",
     "onnxruntime",
     "onnxruntime-gpu",
+    "onnx",
+    "onnxscript",
     "torch-tensorrt",
     "DeepCache",
     "tomesd",

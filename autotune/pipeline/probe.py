@@ -242,6 +242,7 @@ def _abilities(pipeline_class: Any, modules: dict[str, torch.nn.Module], facts: 
         "vae_upcast": "force_upcast" in inspect.getsource(pipeline_class.__call__),
         "vae_slicing": hasattr(vae, "enable_slicing"),
         "vae_tiling": hasattr(vae, "enable_tiling"),
+        "plain_decoder": _has_plain_decoder(vae),
         "tiny_vae": "tiny_vae" in facts,
         "encode_prompt": hasattr(pipeline_class, "encode_prompt") and "prompt_embeds" in arguments,
         "cfg": "guidance_scale" in arguments and hasattr(pipeline_class, "do_classifier_free_guidance"),
@@ -255,6 +256,15 @@ def _is_product(module: torch.nn.Module) -> bool:
     """Whether a module is a convolution that is a matrix product at each pixel."""
     is_plain = isinstance(module, torch.nn.Conv2d) and module.groups == 1
     return is_plain and (module.kernel_size, module.stride) == ((1, 1), (1, 1))
+
+
+def _has_plain_decoder(vae: Any) -> bool:
+    """Whether the VAE's decoder is a function of its tensors alone: it remembers and draws nothing."""
+    decoder = getattr(vae, "decoder", None)
+    if not isinstance(decoder, torch.nn.Module):
+        return False
+    draws = any(getattr(vae.config, "decoder_inject_noise", None) or ())
+    return "feat_cache" not in inspect.signature(decoder.forward).parameters and not draws
 
 
 def _children(module: Any) -> list[Any]:

@@ -1,0 +1,291 @@
+"""Engines: programs outside of PyTorch's own interpreter that answer the calls of a module in its place.
+
+`answer_by` puts an engine in the place of a module's `forward`. The engine is built when a call comes, from
+the module as it is then, for the shapes of that call; a call of other shapes builds another one. The builders
+below it know one engine each. An exported script holds this file as it stands: it uses nothing of autotune.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+Build = Callable[[Any, list[Any]], tuple[Any, Callable[[list[Any]], list[Any]]]]
+"""From a module that takes tensors by position, and tensors to try it with, to the engine and to a function
+that answers such tensors."""
+
+
+def answer_by(module: Any, build: Build, seen: dict[str, Any], *, in_float32: bool = False) -> None:
+    """Let an engine answer the calls of a module from now on.
+
+    Args:
+        module: Its `forward` is replaced.
+        build: Makes the engine.
+        seen: Is told what happens: "engines" that were built, calls "answered", and an "example" of a call,
+            whose tensors have shapes and no values.
+        in_float32: Whether the engine takes and gives 32 bits only, whatever the module computes in.
+    """
+    import torch
+    from torch.utils import _pytree
+
+    plain, ready = module.forward, {}
+    seen |= {"engines": [], "answered": 0}
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        leaves, form = _pytree.tree_flatten((args, kwargs))
+        tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+        fixed = [None if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
+        shapes = [(tuple(tensor.shape), tensor.dtype, str(tensor.device)) for tensor in tensors]
+        key = repr((form, fixed, shapes))
+        if key not in ready:
+            # Under inference_mode tensors keep no record of their changes, which exporting a module needs.
+            with torch.inference_mode(mode=False), torch.no_grad():
+                normal = [tensor.detach().clone() for tensor in tensors]
+                flat, outcome = by_position(module, plain, (leaves, form), in_float32=in_float32)
+                engine, answer = build(flat, [as_taken(tensor) for tensor in normal])
+            seen["engines"].append(engine)
+            seen["example"] = _pytree.tree_unflatten([as_example(leaf) for leaf in leaves], form)
+            ready[key] = answer, outcome
+        answer, outcome = ready[key]
+        found = answer([as_taken(tensor).detach().contiguous() for tensor in tensors])
+        seen["answered"] += 1
+        results = [tensor.to(dtype) for tensor, dtype in zip(found, outcome["dtypes"], strict=True)]
+        return _pytree.tree_unflatten(results, outcome["form"])
+
+    def as_taken(tensor: Any) -> Any:
+        return tensor.float() if in_float32 and tensor.is_floating_point() else tensor
+
+    def as_example(leaf: Any) -> Any:
+        return leaf.to("meta") if isinstance(leaf, torch.Tensor) else leaf
+
+    module.forward = forward
+
+
+def by_position(
+    module: Any, plain: Callable[..., Any], call: tuple[list[Any], Any], *, in_float32: bool
+) -> tuple[Any, dict[str, Any]]:
+    """Return a module that takes the tensors of a call and returns those of its result, each by position.
+
+    What else the call says (numbers, None, the form of its arguments) is fixed. The dictionary beside it is
+    filled when the module runs: the "form" of the result, and the "dtypes" of its tensors.
+    """
+    import torch
+    from torch.utils import _pytree
+
+    leaves, form = call
+    outcome: dict[str, Any] = {}
+
+    class ByPosition(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = module
+
+        def forward(self, *tensors: Any) -> tuple[Any, ...]:
+            given = iter(tensors)
+            full = [next(given).to(leaf.dtype) if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
+            args, kwargs = _pytree.tree_unflatten(full, form)
+            results, outcome["form"] = _pytree.tree_flatten(plain(*args, **kwargs))
+            outcome["dtypes"] = [result.dtype for result in results]
+            return tuple(result.float() if in_float32 else result for result in results)
+
+    return ByPosition().eval(), outcome
+
+
+def keep_on_disk(module: Any) -> Callable[[], None]:
+    """Move a module's weights from memory into a file without a name that is mapped, and return a release.
+
+    An engine has a copy of its own, and these are read again only to build another: the release says to the
+    system that it may drop them from memory until then. Weights on a GPU stay where they are.
+    """
+    import mmap
+    import tempfile
+
+    import torch
+
+    weights = {path: tensor for path, tensor in module.state_dict().items() if tensor.numel()}
+    if not weights or any(tensor.device.type != "cpu" for tensor in weights.values()):
+        return lambda: None
+    with tempfile.TemporaryFile() as file:
+        offsets = {}
+        for path, tensor in weights.items():
+            offsets[path] = file.tell() + -file.tell() % 64
+            file.seek(offsets[path])
+            file.write(tensor.detach().contiguous().flatten().view(torch.uint8).numpy())
+        file.flush()
+        mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    mapped = {
+        path: torch.frombuffer(mapping, dtype=tensor.dtype, count=tensor.numel(), offset=offsets[path]).view(
+            tensor.shape
+        )
+        for path, tensor in weights.items()
+    }
+    del tensor, weights
+    module.load_state_dict(mapped, assign=True, strict=False)
+
+    def release() -> None:
+        page_out = 21  # MADV_PAGEOUT of Linux 5.4, which Python 3.11 has no name for: nothing written is lost
+        try:
+            mapping.madvise(page_out)
+        except (OSError, AttributeError):
+            return  # an older kernel, or no Linux: the pages stay until memory is short
+
+    return release
+
+
+def put_engine(module: Any, name: str, seen: dict[str, Any]) -> None:
+    """Let an engine answer the calls of a module, with the module's own weights out of the way.
+
+    Args:
+        module: Its `forward` is replaced.
+        name: "openvino", "openvino_bf16", "onnxruntime" or "tensorrt".
+        seen: Is told what happens, as `answer_by` says.
+    """
+    if name == "tensorrt":
+        answer_by(module, tensorrt_builder(), seen)
+        return
+    precision = "bf16" if name == "openvino_bf16" else "f32"
+    build = onnxruntime_builder() if name == "onnxruntime" else openvino_builder(precision)
+    release = keep_on_disk(module)
+
+    def build_and_release(flat: Any, tensors: list[Any]) -> tuple[Any, Callable[[list[Any]], list[Any]]]:
+        built = build(flat, tensors)
+        release()
+        return built
+
+    answer_by(module, build_and_release, seen, in_float32=True)
+
+
+def openvino_builder(precision: str) -> Build:
+    """Return a builder for OpenVINO on the CPU, which computes in "f32" or "bf16".
+
+    Importing OpenVINO tells its makers so, unless its package for that is missing: in this process it is.
+    """
+    import sys
+    import warnings
+
+    import torch
+
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    core = openvino.Core()
+    able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    if precision == "bf16" and "BF16" not in able:
+        raise NotImplementedError(f"OpenVINO computes in {', '.join(able)} on this CPU, not in bfloat16.")
+
+    def build(flat: Any, tensors: list[Any]) -> tuple[Any, Callable[[list[Any]], list[Any]]]:
+        options = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": precision,
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        }
+        with warnings.catch_warnings():
+            # It traces the module, whose sizes are meant to be fixed.
+            warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+            warnings.filterwarnings("ignore", "`torch.jit", category=DeprecationWarning)
+            shapes = [tuple(tensor.shape) for tensor in tensors]
+            graph = openvino.convert_model(flat, example_input=tuple(tensors), input=shapes)
+        engine = core.compile_model(graph, "CPU", options)
+        request = engine.create_infer_request()
+
+        def answer(tensors: list[Any]) -> list[Any]:
+            # Its results lie in memory that the next call writes to.
+            found = request.infer([tensor.numpy() for tensor in tensors], share_inputs=True)
+            return [torch.from_numpy(array).clone() for array in found.values()]
+
+        return engine, answer
+
+    return build
+
+
+def onnxruntime_builder() -> Build:
+    """Return a builder for ONNX Runtime, on the CPU or on the GPU on which the tensors are."""
+    import tempfile
+    import warnings
+    from pathlib import Path
+
+    import onnxruntime
+    import torch
+
+    onnxruntime.disable_telemetry_events()
+
+    def build(flat: Any, tensors: list[Any]) -> tuple[Any, Callable[[list[Any]], list[Any]]]:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.log_severity_level = 3  # errors: it warns of each constant that it does not compute ahead
+        device = tensors[0].device
+        provider = "CUDAExecutionProvider" if device.type == "cuda" else "CPUExecutionProvider"
+        program = torch.export.export(flat, tuple(tensors), strict=False)
+        for node in program.graph.find_nodes(op="call_function", target=torch.ops.aten.squeeze.dim):
+            # To PyTorch it is nothing to squeeze a dimension that is not 1, to ONNX it is an error.
+            source, dim = node.args
+            if source.meta["val"].shape[dim] != 1:
+                node.replace_all_uses_with(source)
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"`isinstance\(treespec", FutureWarning)  # torch's, of itself
+            path = Path(folder) / "model.onnx"
+            # Not optimised here: onnxscript 0.7 drops "+ 1e-15", without which Sana divides by zero.
+            how = {"dynamo": True, "optimize": False, "external_data": True, "verbose": False}
+            torch.onnx.export(program, f=path, **how)
+            engine = onnxruntime.InferenceSession(path, options, providers=[provider])
+        if engine.get_providers()[0] != provider:
+            raise RuntimeError(f"ONNX Runtime has no {provider} here, only {engine.get_providers()}.")
+
+        def answer(tensors: list[Any]) -> list[Any]:
+            binding, index = engine.io_binding(), device.index or 0
+            for node, tensor in zip(engine.get_inputs(), tensors, strict=True):
+                kind = torch.empty(0, dtype=tensor.dtype).numpy().dtype
+                where = (device.type, index, kind, tuple(tensor.shape), tensor.data_ptr())
+                binding.bind_input(node.name, *where)
+            found = [torch.empty(node.shape, device=device) for node in engine.get_outputs()]
+            for node, tensor in zip(engine.get_outputs(), found, strict=True):
+                kind = torch.empty(0).numpy().dtype
+                where = (device.type, index, kind, tuple(tensor.shape), tensor.data_ptr())
+                binding.bind_output(node.name, *where)
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)  # it has a stream of its own
+            engine.run_with_iobinding(binding)
+            return found
+
+        return engine, answer
+
+    return build
+
+
+def tensorrt_builder() -> Build:
+    """Return a builder for TensorRT, which computes in the precision of the module."""
+    import torch
+    import torch_tensorrt
+
+    def build(flat: Any, tensors: list[Any]) -> tuple[Any, Callable[[list[Any]], list[Any]]]:
+        program = torch.export.export(flat, tuple(tensors), strict=False)
+        engine = torch_tensorrt.dynamo.compile(program, list(tensors), use_explicit_typing=True)
+        names = {type(part).__name__ for part in engine.modules()}
+        if not any("TensorRT" in name for name in names):
+            raise RuntimeError(f"Torch-TensorRT left everything to PyTorch: {', '.join(sorted(names))}.")
+
+        def answer(tensors: list[Any]) -> list[Any]:
+            return list(engine(*tensors))
+
+        return engine, answer
+
+    return build
+
+
+def trace_builder() -> Build:
+    """Return a builder that records the operations of one call, and repeats them without Python."""
+    import warnings
+
+    import torch
+
+    def build(flat: Any, tensors: list[Any]) -> tuple[Any, Callable[[list[Any]], list[Any]]]:
+        with warnings.catch_warnings():
+            # Its sizes are meant to be fixed, and that PyTorch no longer develops it is known.
+            warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+            warnings.filterwarnings("ignore", "`torch.jit", category=DeprecationWarning)
+            engine = torch.jit.trace(flat, tuple(tensors), check_trace=False, strict=False)
+
+        def answer(tensors: list[Any]) -> list[Any]:
+            return list(engine(*tensors))
+
+        return engine, answer
+
+    return build
