@@ -25,7 +25,7 @@ BUILDERS: dict[str, Callable[[], Any]] = {
     "wan": tiny_video.wan,
 }
 FAMILIES = tuple(BUILDERS)
-MODELS = ("stable_diffusion", "pixart", "flux", "demo")
+MODELS = (*FAMILIES, "demo")
 
 
 @pytest.fixture(scope="session")

@@ -156,6 +156,7 @@ def flux() -> Any:
         axes_dims_rope=(8, 12, 12),
         guidance_embeds=True,
     )
+    parts.damp(transformer.time_text_embed.timestep_embedder)
     return FluxPipeline(
         transformer=transformer,
         scheduler=FlowMatchEulerDiscreteScheduler(),
@@ -199,12 +200,12 @@ def sana() -> Any:
         in_channels=4,
         out_channels=4,
         num_layers=2,
-        num_attention_heads=2,
-        attention_head_dim=4,
-        num_cross_attention_heads=2,
-        cross_attention_head_dim=4,
-        cross_attention_dim=8,
-        caption_channels=8,
+        num_attention_heads=4,
+        attention_head_dim=8,
+        num_cross_attention_heads=4,
+        cross_attention_head_dim=8,
+        cross_attention_dim=32,
+        caption_channels=32,
         sample_size=32,
     )
     return SanaPipeline(

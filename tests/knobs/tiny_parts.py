@@ -92,6 +92,12 @@ def painting(vae: Any, *, contrast: float = 1.0) -> Any:
     return vae
 
 
+def damp(embedder: Any) -> None:
+    """Make the embedding of a timestep vary little: from step to step little changes in a trained model."""
+    with torch.no_grad():
+        embedder.linear_2.weight *= 0.02
+
+
 def clip_tokenizer(*, pad: str = "<|endoftext|>") -> Any:
     """Return a tokenizer with one token a character: letters, and letters that end a word."""
     vocabulary = [*LETTERS, *(f"{letter}</w>" for letter in LETTERS), "<|startoftext|>", "<|endoftext|>"]
@@ -145,11 +151,11 @@ def gemma_tokenizer() -> Any:
 
 
 def gemma() -> Any:
-    """Return a Gemma 2 decoder of width 8, whose hidden states are the text embeddings."""
+    """Return a Gemma 2 decoder of width 32, whose hidden states are the text embeddings."""
     torch.manual_seed(0)
     config = Gemma2Config(
         head_dim=16,
-        hidden_size=8,
+        hidden_size=32,
         intermediate_size=64,
         num_attention_heads=2,
         num_hidden_layers=2,

@@ -31,6 +31,7 @@ def ltx() -> Any:
         num_layers=2,
         caption_channels=32,
     )
+    parts.damp(transformer.time_embed.emb.timestep_embedder)
     scheduler = FlowMatchEulerDiscreteScheduler(
         use_dynamic_shifting=True, base_shift=0.95, max_shift=2.05, shift_terminal=0.1
     )
@@ -49,17 +50,18 @@ def wan() -> Any:
     transformer = WanTransformer3DModel(
         patch_size=(1, 2, 2),
         num_attention_heads=2,
-        attention_head_dim=12,
+        attention_head_dim=16,
         in_channels=16,
         out_channels=16,
         text_dim=32,
         freq_dim=256,
-        ffn_dim=32,
+        ffn_dim=64,
         num_layers=2,
         cross_attn_norm=True,
         qk_norm="rms_norm_across_heads",
         rope_max_seq_len=32,
     )
+    parts.damp(transformer.condition_embedder.time_embedder)
     vae = AutoencoderKLWan(
         base_dim=4, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1, temperal_downsample=[False, True, True]
     )

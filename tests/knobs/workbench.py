@@ -7,12 +7,12 @@ from typing import Any
 import torch
 
 from autotune.demo import DEMO_PROMPTS, demo_model_path
-from autotune.knob import Settings, Setup, Situation, Value
-from autotune.knobs import all_knobs
-from autotune.pipeline.calls import make_pictures
+from autotune.knob import Settings, Setup, Situation
+from autotune.pipeline.calls import make_pictures, taken_arguments
 from autotune.pipeline.load import apply_stages, begin_setup, load_stage
 from autotune.pipeline.machine import read_target
 from autotune.pipeline.probe import read_blueprint
+from autotune.pipeline.sizes import resolve_size
 from autotune.workload import Call, Workload
 
 WORKLOAD = Workload(
@@ -27,20 +27,21 @@ def situation_of(folder: Path, **fields: Any) -> Situation:
     """
     if folder == demo_model_path():
         fields = {"prompts": DEMO_PROMPTS[:2], "width_px": 128, "height_px": 128, **fields}
-    return Situation(
-        target=read_target("cpu"),
-        blueprint=read_blueprint(folder, folder.name),
-        workload=replace(WORKLOAD, **fields),
-    )
+    blueprint = read_blueprint(folder, folder.name)
+    if blueprint.number("default_frames"):
+        fields = {"frames": 1 + blueprint.number("vae_frame_factor"), **fields}
+    workload = resolve_size(replace(WORKLOAD, **fields), blueprint)
+    return Situation(target=read_target("cpu"), blueprint=blueprint, workload=workload)
 
 
 def turned(folder: Path, situation: Situation, settings: Settings, *, backend: str = "eager") -> Setup:
     """Return a pipeline with these settings; what is compiled is only traced, by the backend "eager"."""
     setup = begin_setup(situation, settings, device="cpu", model_path=str(folder))
     setup.notes["compile_backend"] = backend
-    if "PixArt" in situation.blueprint.pipeline_class:
-        setup.call |= {"use_resolution_binning": False, "max_sequence_length": 32}
     load_stage(setup, settings)
+    # Texts as short as the prompts: hundreds of tokens would cost more than all else.
+    short = {"max_sequence_length": 32, "complex_human_instruction": None}
+    setup.call |= {name: short[name] for name in short if name in taken_arguments(setup.pipeline)}
     apply_stages(setup, settings)
     return setup
 
@@ -55,18 +56,3 @@ def pictures_of(setup: Setup, prompts: tuple[str, ...] = (), **call: Any) -> tor
 def difference(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     """Return the largest difference between the values of two pictures, which range from 0 to 1."""
     return float((ours - theirs).abs().max())
-
-
-def other_values(name: str, situation: Situation) -> tuple[Value, ...]:
-    """Return what a knob offers in a situation besides its default."""
-    return next(knob for knob in all_knobs() if knob.name == name).domain(situation).values[1:]
-
-
-def companions(name: str, value: Value) -> dict[str, Value]:
-    """Return the setting with the others that it needs."""
-    needed: dict[tuple[str, Value], dict[str, Value]] = {
-        ("attention", "dispatch:flex"): {"compile": "regional"},
-        ("quantization", "int4_weight_only"): {"dtype": "bfloat16"},
-        ("quantization_text_encoder", "int4_weight_only"): {"dtype": "bfloat16"},
-    }
-    return {**needed.get((name, value), {}), name: value}
