@@ -1,16 +1,16 @@
 """SearchSpace: every valid recipe for a situation, and why each other value and combination is refused."""
 
+import functools
 import itertools
 import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from autotune.combinations import Conflict, Count, count_valid, draw_valid, every_valid
 from autotune.errors import KnobError, PlanError, SpaceError, UnknownName
 from autotune.knob import Choice, Knob, Settings, Situation, Value, is_same
 from autotune.recipe import Recipe, canonical
-
-_ATTEMPTS = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +76,15 @@ class SearchSpace:
 
     def valid(self) -> Iterator[dict[str, Value]]:
         """Yield every valid combination as full settings, in a fixed order, defaults first."""
-        names = list(self.choices)
-        for values in itertools.product(*self.choices.values()):
-            settings = dict(zip(names, values, strict=True))
-            if self._conflict(settings) is None:
-                yield settings
+        return every_valid(self.choices, self._conflicts())
+
+    def count(self, seed: int = 0) -> Count:
+        """Return how many combinations are valid: exactly where they are few, else estimated.
+
+        Args:
+            seed: Of the estimate.
+        """
+        return count_valid(self.choices, self._conflicts(), random.Random(seed))
 
     def is_searched(self, settings: Settings) -> bool:
         """Whether full settings are valid and inside the plan's choices."""
@@ -88,16 +92,15 @@ class SearchSpace:
         return inside and self._conflict(settings) is None
 
     def draw(self, rng: random.Random) -> dict[str, Value]:
-        """Return one valid combination, drawn evenly.
+        """Return one valid combination, drawn evenly; nearly so where valid ones are rare.
 
         Raises:
-            SpaceError: No valid combination was found.
+            SpaceError: There is no valid combination.
         """
-        for _ in range(_ATTEMPTS):
-            settings = {name: rng.choice(values) for name, values in self.choices.items()}
-            if self._conflict(settings) is None:
-                return settings
-        raise SpaceError("Every combination that was tried is in conflict. Widen the plan's [knobs].")
+        drawn = draw_valid(self.choices, self._conflicts(), rng)
+        if drawn is None:
+            raise SpaceError("Every combination is in conflict. Widen the plan's [knobs].")
+        return drawn
 
     def neighbours(self, settings: Settings) -> Iterator[dict[str, Value]]:
         """Yield the valid combinations that differ from `settings` in one knob."""
@@ -109,11 +112,16 @@ class SearchSpace:
                         yield changed
 
     def _conflict(self, settings: Settings) -> str | None:
-        conflicts = (knob.conflict(settings, self.situation) for knob in self.knobs)
-        found = next((reason for reason in conflicts if reason), None)
-        if found is None and self.refuse is not None:
-            return self.refuse(settings)
-        return found
+        return next((reason for ask in self._conflicts() if (reason := ask(settings))), None)
+
+    def _conflicts(self) -> list[Conflict]:
+        """What is asked of settings: each knob's conflict, then the forecast."""
+        own = [functools.partial(_ask, knob, self.situation) for knob in self.knobs]
+        return [*own, *([self.refuse] if self.refuse is not None else [])]
+
+
+def _ask(knob: Knob, situation: Situation, settings: Settings) -> str | None:
+    return knob.conflict(settings, situation)
 
 
 def build_space(
