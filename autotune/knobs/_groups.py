@@ -29,6 +29,12 @@ def quantized_formats(settings: Settings) -> tuple[str, ...]:
     return tuple(value for value in formats if value != "none")
 
 
+def has_torchao(settings: Settings) -> bool:
+    """Whether these settings put weights into tensors of torchao."""
+    names = ("quantization", "quantization_text_encoder")
+    return any(settings.get(name, "none") != "none" for name in names)
+
+
 def denoiser_of(pipeline: Any) -> Any:
     """Return the module that is run at every step."""
     return getattr(pipeline, "unet", None) or pipeline.transformer

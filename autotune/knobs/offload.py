@@ -67,8 +67,8 @@ def conflict(settings: Settings, situation: Situation) -> str | None:
     if value in ("group_block", "group_leaf", "sequential") and any("quanto" in name for name in formats):
         issue = "diffusers #10526" if value == "sequential" else "diffusers #12610"
         return f"offload = {value} does not go with weights of quanto, of which it moves one half ({issue})."
-    is_torchao = any(name.startswith(("int", "float8")) for name in formats)
-    if value == "group_block" and is_torchao and settings.get("compile", "none") != "none":
+    is_quantized = settings.get("quantization", "none") != "none"
+    if value == "group_block" and is_quantized and settings.get("compile", "none") != "none":
         return (
             "offload = group_block does not go with quantization and compile at once: torch cannot swap the "
             "quantized weights of a compiled block (seen with diffusers 0.42, torchao 0.18). group_leaf does."

@@ -1,7 +1,7 @@
 """offload_low_cpu_mem: pin a streamed group only while it is fetched, for less pinned host memory."""
 
 from autotune.knob import Choice, Knob, Settings, Setup, Situation, Stage, Touches
-from autotune.knobs._groups import denoiser_of, group_hooks, quantized_formats, why_no_groups
+from autotune.knobs._groups import denoiser_of, group_hooks, has_torchao, why_no_groups
 
 
 def domain(situation: Situation) -> Choice:
@@ -22,7 +22,7 @@ def conflict(settings: Settings, situation: Situation) -> str | None:
         return "offload_low_cpu_mem needs offload_stream: without streams nothing is pinned."
     if settings.get("offload_disk", False):
         return "offload_low_cpu_mem does nothing with offload_disk: the weights are not in host memory."
-    if any(name.startswith(("int", "float8")) for name in quantized_formats(settings)):
+    if has_torchao(settings):
         return (
             "offload_low_cpu_mem does not go with quantization: torchao's weights are on the GPU when they "
             "are to be pinned ('only dense CPU tensors can be pinned', diffusers #14433, open in 0.42)."

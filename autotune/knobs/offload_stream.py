@@ -1,7 +1,7 @@
 """offload_stream: fetch the next group of weights while one computes, for offloading at nearly full speed."""
 
 from autotune.knob import Choice, Knob, Settings, Setup, Situation, Stage, Touches
-from autotune.knobs._groups import denoiser_of, group_hooks, is_grouped, quantized_formats, why_no_groups
+from autotune.knobs._groups import denoiser_of, group_hooks, has_torchao, is_grouped, why_no_groups
 
 _OLD_TORCHAO = tuple(f"0.{minor}." for minor in range(18))
 
@@ -26,7 +26,7 @@ def conflict(settings: Settings, situation: Situation) -> str | None:
     if not is_grouped(settings):
         return f"offload_stream = {value} needs offload = group_block or group_leaf."
     has_old_tensors = situation.target.libraries.get("torchao", "").startswith(_OLD_TORCHAO)
-    if has_old_tensors and any(name.startswith(("int", "float8")) for name in quantized_formats(settings)):
+    if has_old_tensors and has_torchao(settings):
         return (
             f"offload_stream = {value} does not go with quantization: weights of torchao before 0.18 cannot "
             "be pinned (aten.is_pinned, diffusers #13281)."

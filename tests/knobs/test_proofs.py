@@ -141,66 +141,6 @@ def test_tf32_needs_a_gpu_and_its_proof_sees_that(untuned: Baselines) -> None:
     assert "TF32 is not in use" in str(knob.applied(setup, ON))
 
 
-def test_offloading_whole_parts_keeps_pictures_and_is_proved(
-    folder_of: Folders, situated: Situations, untuned: Baselines
-) -> None:
-    """A dry run from the CPU to the CPU: the hooks are the real ones."""
-    setup = turned(folder_of("stable_diffusion"), situated("stable_diffusion"), {"offload": "model"})
-
-    assert setup.is_placed
-    assert torch.equal(untuned("stable_diffusion")[1], pictures_of(setup))
-    assert knob_named("offload").applied(setup, "model") is None
-    assert "no AlignDevicesHook" in str(knob_named("offload").applied(setup, "sequential"))
-
-
-def test_offloading_layers_is_proved_by_their_hooks(folder_of: Folders, situated: Situations) -> None:
-    """The hooks that a GPU's pipeline would get are put on by hand here."""
-    from accelerate import cpu_offload
-
-    setup = turned(folder_of("stable_diffusion"), situated("stable_diffusion"), {})
-    cpu_offload(setup.pipeline.unet, torch.device("cpu"))
-
-    assert knob_named("offload").applied(setup, "sequential") is None
-
-
-@pytest.mark.parametrize("mode", ["max-autotune-no-cudagraphs", "reduce-overhead"])
-@pytest.mark.parametrize("scope", ["regional", "full"])
-def test_the_mode_reaches_the_compiler(
-    mode: str, scope: str, folder_of: Folders, situated: Situations
-) -> None:
-    """The compiled denoiser carries the flags of the mode; nothing is compiled until it is called."""
-    settings = {"compile_mode": mode, "compile": scope}
-    setup = turned(folder_of("pixart"), situated("pixart"), settings, backend="inductor")
-
-    assert knob_named("compile_mode").applied(setup, mode) is None
-    assert "no graph of it was made" in str(knob_named("compile").applied(setup, scope))
-
-
-def test_a_mode_that_was_lost_is_found(folder_of: Folders, situated: Situations) -> None:
-    """Compiled without the mode, the denoiser does not carry its flag."""
-    setup = turned(folder_of("pixart"), situated("pixart"), {"compile": "regional"}, backend="inductor")
-
-    assert "does not carry" in str(knob_named("compile_mode").applied(setup, "reduce-overhead"))
-
-
-def test_a_decoder_that_was_never_called_is_found(folder_of: Folders, situated: Situations) -> None:
-    """A compiled `decode` proves nothing until a graph of it was made."""
-    setup = turned(folder_of("pixart"), situated("pixart"), {"compile_vae": True})
-
-    assert "no graph of it was made" in str(knob_named("compile_vae").applied(setup, ON))
-
-
-def test_a_denoiser_without_blocks_is_not_compiled_by_regions(
-    folder_of: Folders, situated: Situations
-) -> None:
-    """There is nothing to compile one by one: an error instead of a silent nothing."""
-    setup = turned(folder_of("pixart"), situated("pixart"), {})
-    setup.pipeline.transformer.transformer_blocks = torch.nn.Identity()
-
-    with pytest.raises(ValueError, match="has no list of blocks"):
-        knob_named("compile").turn(setup, "regional")
-
-
 def test_tiles_as_large_as_the_picture_are_found(folder_of: Folders, situated: Situations) -> None:
     """Diffusers decodes such a picture whole, without a word."""
     setup = turned(folder_of("stable_diffusion"), situated("stable_diffusion"), {"vae_tiling": 16})
@@ -281,13 +221,3 @@ def test_the_tiny_vae_takes_the_pipelines_format(
 
     assert f"torch.{dtype}" == str(setup.pipeline.vae.dtype)
     assert knob_named("dtype").applied(setup, dtype) is None
-
-
-@pytest.mark.slow
-def test_generated_kernels_draw_the_same_pictures(folder_of: Folders, untuned: Baselines) -> None:
-    """The real code generator, on the repeated blocks: within rounding of what runs uncompiled."""
-    situation = situation_of(folder_of("pixart"))
-    setup = turned(folder_of("pixart"), situation, {"compile": "regional"}, backend="inductor")
-
-    assert difference(untuned("pixart")[1], pictures_of(setup)) < 1e-3
-    assert knob_named("compile").applied(setup, "regional") is None
