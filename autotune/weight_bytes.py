@@ -34,8 +34,8 @@ def is_quantized(value: str, path: str, rows: int, columns: int, *, kind: str = 
     # decides about the picture while it weighs nothing.
     is_small = path == "proj_out" or any(word in path for word in _SMALL)
     is_spared = (value in _DYNAMIC and is_small) or (value in _FOUR_BITS and path == "proj_out")
-    # Padded to 1024 columns, a narrower layer would be as large as in 8 bits or larger.
-    is_narrow = value == "int4_weight_only" and kind != "cpu" and 2 * columns <= _up(columns, 1024)
+    # Tiles of 1024 columns at 9/16 byte a number: what fills little of them is no smaller than in int8.
+    is_narrow = value == "int4_weight_only" and kind != "cpu" and 9 * _up(columns, 1024) >= 16 * columns
     if value == "none" or is_narrow or is_spared:
         return False
     high, wide = _TILES.get(value, (1, 1))

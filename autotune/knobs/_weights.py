@@ -1,6 +1,6 @@
 """Weights: in which format the linear layers of a part really rest, for the proofs of what quantizes them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from autotune.knob import Settings, Situation
@@ -55,6 +55,27 @@ def linear_bytes_of(part: Any) -> int:
     return sum(stored_bytes(module.weight) for module in linear_layers(part).values())
 
 
+def denoisers_of(pipeline: Any) -> dict[str, Any]:
+    """Return the modules that are run at every step, by their names: two where they take turns."""
+    parts = {name: getattr(pipeline, name, None) for name in ("unet", "transformer", "transformer_2")}
+    return {name: part for name, part in parts.items() if part is not None}
+
+
+def why_no_int4(situation: Situation, parts: Iterable[str]) -> str:
+    """Return why int4 cannot hold the weights of these parts on this device, "" where it can."""
+    target, is_cpu = situation.target, situation.target.compute_capability is None
+    if "bf16" not in target.backends:
+        return "this device does not compute in bfloat16"
+    if is_cpu and version_of(situation, "torchao") < (0, 18):
+        return "on a CPU it needs torchao 0.18 or newer"
+    if not is_cpu and not target.is_at_least(8):
+        return "it needs a CUDA GPU of compute capability 8.0 or newer"
+    shares = situation.blueprint.facts.get("int4_share_cpu" if is_cpu else "int4_share_cuda")
+    known = [shares[part] for part in parts if part in shares] if isinstance(shares, dict) else []
+    low = [share for share in known if isinstance(share, float) and share < 0.5]
+    return "most of the linear layers have shapes that it stores no smaller than int8" if low else ""
+
+
 def why_not_quantized(name: str, part: Any, value: str, kind: str) -> str | None:
     """Return what was found instead of the weights of a part in the format of `value`, or None.
 
@@ -90,6 +111,51 @@ def why_not_quantized(name: str, part: Any, value: str, kind: str) -> str | None
             f"The quantized weights take {format_bytes(stored)}, no less than {format_bytes(plain)} before."
         )
     return None
+
+
+def why_not_loaded_quantized(name: str, part: Any, value: str, bytes_each: int) -> str | None:
+    """Return what was found instead of weights that diffusers quantized while it read them, or None.
+
+    Args:
+        name: What the part is called in the sentence.
+        part: The module.
+        value: A value of `quantization_at_load`.
+        bytes_each: Bytes of a number that is not quantized.
+    """
+    # Layers that a class declares unfit for few bits stay as they were.
+    spared = getattr(part, "_keep_in_fp32_modules", None) or ()
+    layers = {
+        path: module
+        for path, module in linear_layers(part).items()
+        if not any(word in path for word in spared)
+    }
+    found = [module for module in layers.values() if _is_loaded_as(value, module.weight)]
+    # A file holds some layers in full, as its maker chose.
+    if not found or (len(found) < len(layers) and not value.endswith(".gguf")):
+        return f"{len(found)} of {len(layers)} linear layers of the {name} hold weights as of {value}."
+    plain = sum(int(module.out_features) * int(module.in_features) for module in found) * bytes_each
+    stored = sum(layer_bytes(module) for module in found)
+    if stored >= plain:
+        return f"The quantized weights take {format_bytes(stored)}, not less than {format_bytes(plain)}."
+    return None
+
+
+def layer_bytes(module: Any) -> int:
+    """Return the bytes of a linear layer's weight with its scales, as it rests."""
+    scales = getattr(getattr(module, "state", None), "SCB", None)
+    if scales is None or getattr(module.weight, "SCB", None) is not None:
+        return stored_bytes(module.weight)
+    # The 8 bits of bitsandbytes: the first call moves the scales from the weight to the layer.
+    return stored_bytes(module.weight) + int(scales.numel()) * int(scales.element_size())
+
+
+def _is_loaded_as(value: str, weight: Any) -> bool:
+    if value.endswith(".gguf"):
+        return getattr(weight, "quant_type", None) is not None and not weight.is_floating_point()
+    if value.startswith("quanto_"):
+        is_quanto = type(weight).__module__.startswith("optimum.quanto")
+        return is_quanto and format_of(weight) == value.removeprefix("quanto_")
+    return type(weight).__name__ == ("Int8Params" if value.endswith("int8") else "Params4bit")
 
 
 def why_not_with(name: str, settings: Settings, situation: Situation) -> str | None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from autotune.knob import Choice, Knob, Settings, Setup, Situation, Stage, Touches, Value
-from autotune.knobs._weights import version_of, why_not_quantized, why_not_with
+from autotune.knobs._weights import denoisers_of, version_of, why_no_int4, why_not_quantized, why_not_with
 
 
 def domain(situation: Situation) -> Choice:
@@ -19,13 +19,12 @@ def domain(situation: Situation) -> Choice:
         lacking = f"it needs a CUDA GPU of compute capability {major}.{minor} or newer"
         return why or ("" if target.is_at_least(major, minor) else lacking)
 
-    packs = "" if version_of(situation, "torchao") >= (0, 18) else "on a CPU it needs torchao 0.18"
     reasons: dict[Value, str] = {
         "int8_weight_only": why,
         "int8_dynamic": why if is_cpu else from_capability(8),
         "float8_weight_only": why,
         "float8_dynamic": from_capability(8, 9),
-        "int4_weight_only": why or no_bf16 or (packs if is_cpu else from_capability(8)),
+        "int4_weight_only": why or why_no_int4(situation, [blueprint.denoiser or ""]),
         "nvfp4_weight_only": why or no_bf16,
         "nvfp4_dynamic": from_capability(10),
         "mxfp8_dynamic": from_capability(10),
@@ -47,7 +46,7 @@ def turn(setup: Setup, value: str) -> None:
     import torch
     import torchao.quantization as ao
 
-    part, is_cpu = getattr(setup.pipeline, "unet", None) or setup.pipeline.transformer, setup.device == "cpu"
+    is_cpu = setup.device == "cpu"
     tiles = {"int8_dynamic": (8, 8), "int4_weight_only": (16, 32), "mxfp8_dynamic": (16, 32)}
     if value.startswith("nvfp4") or value == "float8_dynamic":
         tiles[value] = (16, 16)
@@ -59,8 +58,9 @@ def turn(setup: Setup, value: str) -> None:
         small = path == "proj_out" or any(word in path for word in ("emb", "norm", "adaln"))
         spared = value.endswith("_dynamic") and small
         spared = spared or (value.startswith(("int4", "nvfp4")) and path == "proj_out")
-        # The tiles of int4 have 1024 columns: a layer of 320 would be larger than in 8 bits.
-        padded = value == "int4_weight_only" and not is_cpu and 2 * columns <= -(-columns // 1024) * 1024
+        # Tiles of 1024 columns at 9/16 byte a number: what fills little of them is no smaller than in int8.
+        wasted = 9 * 1024 * -(-columns // 1024) >= 16 * columns
+        padded = value == "int4_weight_only" and not is_cpu and wasted
         high, wide = tiles.get(value, (1, 1))
         return not spared and not padded and rows % high == 0 and columns % wide == 0
 
@@ -87,7 +87,8 @@ def turn(setup: Setup, value: str) -> None:
             "float8_weight_only": ao.Float8WeightOnlyConfig,
         }[value]()
 
-    for path, module in list(part.named_modules()):
+    parts = [getattr(setup.pipeline, name, None) for name in ("unet", "transformer", "transformer_2")]
+    for path, module in [pair for part in parts if part for pair in part.named_modules()]:
         if isinstance(module, torch.nn.Linear) and is_reached(path, module.out_features, module.in_features):
             # Layer by layer on the device: it is fast there, and only there the tiles of int4 can be made.
             module.to(setup.device)
@@ -117,8 +118,11 @@ def conflict(settings: Settings, situation: Situation) -> str | None:
 
 def applied(setup: Setup, value: str) -> str | None:
     """Weigh the layers that the format can hold, and look at whether activations are quantized too."""
-    part = getattr(setup.pipeline, "unet", None) or setup.pipeline.transformer
-    return why_not_quantized("denoiser", part, value, setup.device.partition(":")[0])
+    kind = setup.device.partition(":")[0]
+    found = [
+        why_not_quantized(name, part, value, kind) for name, part in denoisers_of(setup.pipeline).items()
+    ]
+    return next((sentence for sentence in found if sentence), None)
 
 
 KNOB = Knob(

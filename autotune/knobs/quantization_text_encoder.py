@@ -3,25 +3,22 @@
 from dataclasses import replace
 
 from autotune.knob import Choice, Knob, Settings, Setup, Situation, Stage, Touches, Value
-from autotune.knobs._weights import version_of, why_not_quantized, why_not_with
+from autotune.knobs._weights import why_no_int4, why_not_quantized, why_not_with
 
 
 def domain(situation: Situation) -> Choice:
     """Offer it where torchao is installed and there is a text encoder of matrix weights."""
     target, parts = situation.target, situation.blueprint.parts
     is_cpu = target.compute_capability is None
-    encoders = [part for name, part in parts.items() if name.startswith("text_encoder")]
+    encoders = {name: part for name, part in parts.items() if name.startswith("text_encoder")}
     why = "" if target.has("torchao") else "it needs the package 'torchao'"
-    if not any(part.linear_share > 0.1 for part in encoders):
+    if not any(part.linear_share > 0.1 for part in encoders.values()):
         why = why or "this pipeline has no text encoder whose weights can be quantized"
-    old = "" if version_of(situation, "torchao") >= (0, 18) else "on a CPU it needs torchao 0.18"
-    new = "" if target.is_at_least(8) else "it needs a CUDA GPU of compute capability 8.0 or newer"
-    no_bf16 = "" if "bf16" in target.backends else "this device does not compute in bfloat16"
     # Encoders run once a picture, so that nothing is gained by computing in 8 bits as well.
     others: dict[Value, str] = {
         "int8_weight_only": why,
         "float8_weight_only": why,
-        "int4_weight_only": why or no_bf16 or (old if is_cpu else new),
+        "int4_weight_only": why or why_no_int4(situation, list(encoders)),
     }
     # On a CPU float8 is unpacked for each product: 6 × the time of int8, and less exact.
     rare = ("float8_weight_only",) * (is_cpu and not why)
@@ -47,7 +44,7 @@ def turn(setup: Setup, value: str) -> None:
         return ao.Int8WeightOnlyConfig() if value == "int8_weight_only" else ao.Float8WeightOnlyConfig()
 
     def is_reached(rows: int, columns: int) -> bool:
-        padded = not is_cpu and 2 * columns <= -(-columns // 1024) * 1024
+        padded = not is_cpu and 9 * 1024 * -(-columns // 1024) >= 16 * columns
         return value != "int4_weight_only" or (rows % 16 == 0 and columns % 32 == 0 and not padded)
 
     for name, part in setup.pipeline.components.items():

@@ -16,6 +16,7 @@ from autotune.pipeline.machine import read_target, resolve_device
 from autotune.pipeline.models import model_folder, weights_digest
 from autotune.pipeline.sizes import resolve_size, size_facts
 from autotune.target import Target
+from autotune.weight_bytes import is_quantized
 from autotune.workload import Workload
 
 # The Tiny AutoEncoder that its author publishes for each family's latents: github.com/madebyollin/taesd
@@ -180,6 +181,7 @@ def _facts(folder: Path, pipeline_class: Any, modules: dict[str, torch.nn.Module
         facts["force_upcast"] = bool(getattr(vae.config, "force_upcast", False))
         facts["vae_sample_size"] = int(size[0] if isinstance(size, (list, tuple)) else size or 0)
     facts |= size_facts(pipeline_class, modules.get(denoiser or ""), vae)
+    facts |= {f"int4_share_{kind}": _int4_shares(modules, kind) for kind in ("cpu", "cuda")}
     return facts | _tiny_vae(folder, class_name) | _fp16_fix(folder, class_name)
 
 
@@ -189,6 +191,21 @@ def _attention(denoiser: Any) -> dict[str, Json]:
     widths = {m.to_q.out_features // int(m.heads) for m in layers if getattr(m, "heads", 0)}
     blocks = [len(m) for m in denoiser.children() if isinstance(m, torch.nn.ModuleList)]
     return {"head_dims": [*sorted(widths)], "denoiser_blocks": max(blocks, default=0)}
+
+
+def _int4_shares(modules: dict[str, torch.nn.Module], kind: str) -> dict[str, Json]:
+    """For each part, the share of its linear weights that has shapes which int4 can hold on such a device."""
+    shares: dict[str, Json] = {}
+    for name, module in modules.items():
+        linear = {path: m for path, m in module.named_modules() if isinstance(m, torch.nn.Linear)}
+        held = {
+            path: m.weight.numel()
+            for path, m in linear.items()
+            if is_quantized("int4_weight_only", path, m.out_features, m.in_features, kind=kind)
+        }
+        if linear:
+            shares[name] = round(sum(held.values()) / sum(m.weight.numel() for m in linear.values()), 4)
+    return shares
 
 
 def _tiny_vae(folder: Path, class_name: str) -> dict[str, Json]:
@@ -234,6 +251,7 @@ def _abilities(pipeline_class: Any, modules: dict[str, torch.nn.Module], facts: 
         and "encoder_attention_mask" in inspect.signature(denoiser.forward).parameters,
         "repeated_blocks": bool(getattr(denoiser, "_repeated_blocks", None)),
         "block_lists": any(isinstance(m, torch.nn.ModuleList) for m in _children(denoiser)),
+        "single_file": hasattr(type(denoiser), "from_single_file"),
         "group_offload": bool(getattr(denoiser, "_supports_group_offloading", False)),
         "layerwise_casting": hasattr(denoiser, "enable_layerwise_casting"),
         "step_cache": hasattr(denoiser, "enable_cache"),
