@@ -22,9 +22,7 @@ def domain(situation: Situation) -> Choice:
         return why or ("" if target.has(package) else f"it needs the package '{package}'") or more
 
     no_gpu = "" if target.kind in ("cuda", "xpu") else "diffusers refuses bitsandbytes without a GPU (0.42)"
-    one_file = (
-        "" if blueprint.can("single_file") else "diffusers cannot load this denoiser from a single file"
-    )
+    one_file = "" if blueprint.can("single_file") else "diffusers cannot read this denoiser from one file"
     if "transformer_2" in blueprint.parts:
         one_file = "two denoisers take turns here, and one file holds one"
     others: dict[Value, str] = {
@@ -35,10 +33,10 @@ def domain(situation: Situation) -> Choice:
     }
     # diffusers will drop quanto in its version 1.0.
     rare = tuple(name for name in ("quanto_int8", "quanto_float8") if not others[name])
-    choice = Choice.of("none", {name: reason for name, reason in others.items() if name not in rare})
     no_file = needing("gguf", one_file)
-    lacking = {**choice.lacking, **({_GGUF: no_file} if no_file else {})}
-    return replace(choice, on_request=rare, lacking=lacking, open_to="" if no_file else _GGUF)
+    others |= {_GGUF: no_file} if no_file else {}
+    choice = Choice.of("none", {name: reason for name, reason in others.items() if name not in rare})
+    return replace(choice, on_request=rare, open_to="" if no_file else _GGUF)
 
 
 def turn(setup: Setup, value: str) -> None:
@@ -49,7 +47,8 @@ def turn(setup: Setup, value: str) -> None:
     import torch
 
     index = diffusers.DiffusionPipeline.load_config(setup.model_path)
-    names = [name for name in ("unet", "transformer", "transformer_2") if index.get(name, [None])[0]]
+    denoisers = ("unet", "transformer", "transformer_2")
+    names: list[str] = [name for name in denoisers if index.get(name, [None])[0]]
     dtype = setup.loading.get("dtype", torch.float32)
     if value.endswith(".gguf"):
         file = pathlib.Path(value).expanduser()
@@ -104,8 +103,8 @@ def conflict(settings: Settings, situation: Situation) -> str | None:
             return f"quantization_at_load does not go with {name}: {reason}."
     if settings.get("trace", False) and is_gguf:
         return (
-            "quantization_at_load from a .gguf file does not go with trace: torch.jit.trace cannot record how "
-            "these weights are unpacked ('INTERNAL ASSERT FAILED', aten::view, seen with torch 2.13)."
+            "quantization_at_load from a .gguf file does not go with trace: torch.jit.trace cannot record "
+            "how its weights are unpacked ('INTERNAL ASSERT FAILED', aten::view, seen with torch 2.13)."
         )
     if settings.get("offload", "none") == "sequential" and (is_gguf or is_quanto):
         told = "KeyError: None" if is_gguf else "WeightQBytesTensor.__new__() missing arguments, #10526"
