@@ -51,7 +51,9 @@ class Memory:
             outside it.
         stages: The peak of each stage ("load", "apply", "first call", "calls"), in bytes.
         detail: Further figures, such as "children_bytes" (largest helper process, not in the peak),
-            "allocated_bytes".
+            "allocated_bytes"; on CUDA
+            "host_bytes", the peak of the host memory beside the device's, and "pinned_bytes", of it pinned by
+            torch.
     """
 
     peak_bytes: int
@@ -112,6 +114,11 @@ class Measurement:
     def memory_bytes(self) -> int:
         """Peak memory in bytes."""
         return self.memory.peak_bytes
+
+    @property
+    def host_memory_bytes(self) -> int:
+        """Peak memory of the host in bytes: beside that of a GPU; on a CPU, `memory_bytes`."""
+        return int(self.memory.detail.get("host_bytes", self.memory.peak_bytes))
 
     @property
     def similarity(self) -> float:

@@ -106,12 +106,14 @@ class DeviceMemory:
         device: Torch device string.
         free_at_start: Bytes free on the device before this process touched it.
         stages: Peak reserved bytes of each finished stage.
+        host: Watches the host's memory beside it: where offloaded weights rest.
     """
 
     device: str
     free_at_start: int = 0
     outside_bytes: int = 0
     stages: dict[str, int] = field(default_factory=dict)
+    host: HostMemory = field(default_factory=HostMemory)
 
     def start(self, limit_bytes: int | None) -> None:
         """Create the context, measure it, and enforce a cap on the allocator.
@@ -121,6 +123,7 @@ class DeviceMemory:
                 allocator gets what the context leaves of it.
         """
         torch = _torch()
+        self.host.start()
         # NVML sees the device before this process has a context; the driver's own call would create one
         # first.
         self.free_at_start = _nvml_free(torch, self.device)
@@ -137,9 +140,14 @@ class DeviceMemory:
             torch.cuda.set_per_process_memory_fraction(min(share, 1.0), self.device)
 
     def finish(self, stage: str, *, sampled_bytes: int | None = None) -> None:
-        """End a stage and note its peak of reserved bytes; nothing is reset, so graph pools stay counted."""
-        del sampled_bytes
+        """End a stage and note its peak of reserved bytes; nothing is reset, so graph pools stay counted.
+
+        Args:
+            stage: The stage's name.
+            sampled_bytes: Of the host's memory, as `HostMemory.finish` takes it.
+        """
         torch = _torch()
+        self.host.finish(stage, sampled_bytes=sampled_bytes)
         torch.cuda.synchronize(self.device)
         self.outside_bytes = max(self.outside_bytes, self._outside(torch))
         self.stages[stage] = torch.cuda.max_memory_reserved(self.device) + self.outside_bytes
@@ -153,7 +161,8 @@ class DeviceMemory:
             "allocated_bytes": torch.cuda.max_memory_allocated(self.device),
             "outside_bytes": self.outside_bytes,
             "alloc_retries": int(stats.get("num_alloc_retries", 0)),
-            "host_bytes": host_status().get("VmHWM", 0),
+            "host_bytes": self.host.result().peak_bytes,
+            "pinned_bytes": int(torch.cuda.host_memory_stats().get("allocated_bytes.peak", 0)),
         }
         peak = detail["reserved_bytes"] + self.outside_bytes
         return Memory(peak_bytes=peak, stages=dict(self.stages), detail=detail)
