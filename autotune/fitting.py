@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from autotune.combinations import Count
 from autotune.factors import Factors
 from autotune.footprint import Footprint
 from autotune.forecast import Forecast, forecast
@@ -13,8 +14,7 @@ from autotune.knob import Settings, Value
 from autotune.space import SearchSpace
 from autotune.target import Target
 
-_SAMPLE = 2000
-_ATTEMPTS = 20_000
+_SAMPLE = 400
 _SURE = 1.96  # standard deviations of a 95 % interval
 
 
@@ -94,15 +94,13 @@ class Counts:
 
     Attributes:
         exist: Combinations of values before any conflict.
-        valid: Recipes that can be run, exact or estimated.
-        is_exact: Whether `valid` was counted.
+        valid: Recipes that can be run, counted or estimated.
         may_fit: Share of the valid ones whose lower bound is within the budget: those that are searched.
         fits: Share of the valid ones whose expected peak is.
     """
 
     exist: int
-    valid: int
-    is_exact: bool
+    valid: Count
     may_fit: Share
     fits: Share
 
@@ -130,16 +128,11 @@ class Fitter:
         return Fit(settings=kept, made=made)
 
     def count(self, seed: int = 0) -> Counts:
-        """Return how many recipes exist, are valid and fit, the last by an even sample."""
-        rng = random.Random(seed)
-        drawn, tries = self._drawn(rng)
-        fits = [self.forecast(settings).made for settings in drawn]
-        exact = self._exact()
-        estimate = round(self.space.combinations * len(drawn) / max(tries, 1))
+        """Return how many recipes exist, are valid and fit, the last by drawing."""
+        fits = [self.forecast(settings).made for settings in self._drawn(random.Random(seed))]
         return Counts(
             exist=self.space.combinations,
-            valid=estimate if exact is None else exact,
-            is_exact=exact is not None,
+            valid=self.space.count(seed),
             may_fit=Share.of(sum(self.budget.refuses(made) is None for made in fits), len(fits)),
             fits=Share.of(sum(map(self.budget.holds, fits)), len(fits)),
         )
@@ -199,20 +192,11 @@ class Fitter:
                 return best
             best = smaller
 
-    def _drawn(self, rng: random.Random) -> tuple[list[dict[str, Value]], int]:
-        """Valid recipes drawn evenly, and how many combinations had to be tried for them."""
-        found: list[dict[str, Value]] = []
-        for tries in range(1, _ATTEMPTS + 1):
-            settings = {name: rng.choice(values) for name, values in self.space.choices.items()}
-            if self.space.is_searched(settings):
-                found.append(settings)
-                if len(found) == _SAMPLE:
-                    return found, tries
-        return found, _ATTEMPTS
-
-    def _exact(self) -> int | None:
-        count = getattr(self.space, "count", None)
-        return count() if callable(count) else None
+    def _drawn(self, rng: random.Random) -> list[dict[str, Value]]:
+        """Valid recipes: all of them where they are few, else as many as are worth the time, drawn evenly."""
+        if self.space.combinations <= _SAMPLE:
+            return list(self.space.valid())
+        return [self.space.draw(rng) for _ in range(_SAMPLE)]
 
     def _axes(self) -> "list[list[Way]]":
         """The ways to save memory that are searched here, offloading first."""

@@ -151,19 +151,18 @@ def forecast(
     known, kind = factors or Factors.of(target.kind), target.kind
     sizes = {name: at_rest(name, settings, footprint, kind=kind) for name in footprint.weights}
     needs = {stage: _need(stage, settings, footprint, sizes) for stage in (ENCODE, DENOISE, DECODE)}
-    changed = dict(settings)
     if kind == "cpu":
         needs = {LOAD: _Need(weights=loaded(settings, footprint)), **needs}
-        device = {name: _staged(name, need, known, changed) for name, need in needs.items()}
-        return Forecast(device=device, host=device, settings=changed)
+        device = {name: _staged(name, need, known, settings) for name, need in needs.items()}
+        return Forecast(device=device, host=device, settings=settings)
     needs = {LOAD: _Need(weights=_placed(settings, footprint, sizes)), **needs}
-    device = {name: _staged(name, need, known, changed) for name, need in needs.items()}
+    device = {name: _staged(name, need, known, settings) for name, need in needs.items()}
     on_host = {LOAD: _Need(weights=loaded(settings, footprint))}
     waiting = _waiting(settings, footprint, sizes)
     on_host |= {stage: _Need(weights=waiting) for stage in (ENCODE, DENOISE, DECODE)}
     plain = Factors.of("cpu")
     host = {name: _staged(name, need, plain, {}) for name, need in on_host.items()}
-    return Forecast(device=device, host=host, settings=changed)
+    return Forecast(device=device, host=host, settings=settings)
 
 
 def learn(pairs: Iterable[tuple[Forecast, Memory]], kind: str, before: Factors | None = None) -> Factors:
@@ -203,7 +202,8 @@ def seen_in(made: Forecast, memory: Memory) -> list[Seen]:
 
 def _staged(name: str, need: _Need, factors: Factors, changed: Mapping[str, Value]) -> StageForecast:
     added = factors.stages.get(name, Stage())
-    extra = 0 if name == LOAD else factors.added_by(changed)
+    # Not asked for nothing: settings may be such that each look at them counts.
+    extra = factors.added_by(changed) if factors.settings and name != LOAD else 0
     least = need.weights.least + need.live.least
     usual = need.weights.usual + added.factor * need.live.usual + added.constant + extra
     return StageForecast(

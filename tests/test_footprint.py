@@ -37,7 +37,11 @@ FOOTPRINT = Footprint(pipeline_class="X", runs=RUNS, pictures=4)
     ],
 )
 def test_the_nearest_run_from_below_is_found(
-    variant: str, dtype: str, pictures: int, guided: bool, live: int
+    variant: str,
+    dtype: str,
+    pictures: int,
+    guided: bool,  # noqa: FBT001 - a column of the table above
+    live: int,
 ) -> None:
     """What was not run is replaced by what needs no more than it."""
     found = FOOTPRINT.run("unet", variant, dtype, pictures=pictures, guided=guided)

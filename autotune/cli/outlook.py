@@ -54,8 +54,8 @@ class Outlook:
             "host_limit_bytes": self.budget.host_bytes,
             "recipes": {
                 "exist": self.counts.exist,
-                "valid": self.counts.valid,
-                "valid_is_exact": self.counts.is_exact,
+                "valid": vars(self.counts.valid),
+                "valid_is_exact": self.counts.valid.is_exact,
                 "may_fit": vars(self.counts.may_fit),
                 "fit": vars(self.counts.fits),
             },
@@ -143,10 +143,9 @@ def _say_parts(footprint: Footprint) -> None:
 
 
 def _say_counts(counts: Counts) -> None:
-    sign = "" if counts.is_exact else "about "
     table = plain_table("recipes", "number>", "share of the valid ones")
     table.add_row("exist", _number(counts.exist), "")
-    table.add_row("are valid", sign + _number(counts.valid), "")
+    table.add_row("are valid", counts.valid.describe(), "")
     table.add_row("may fit, and are searched", _part(counts, counts.may_fit), _share(counts.may_fit))
     table.add_row("are expected to fit", _part(counts, counts.fits), _share(counts.fits))
     say_table(table)
@@ -220,13 +219,17 @@ def _number(count: int) -> str:
     """A count as text: exact while a person can read it.
 
     >>> _number(1234567), _number(123456789012345)
-    ('1 234 567', '1.2e+14')
+    ('1,234,567', '1.2e+14')
     """
-    return f"{count:,}".replace(",", " ") if count < 10**9 else f"{count:.1e}"
+    return f"{count:,}" if count < 10**9 else f"{count:.1e}"
+
+
+def _rounded(count: float) -> str:
+    return _number(round(count)) if count < 10**6 else f"{count:.1e}"
 
 
 def _part(counts: Counts, share: Share) -> str:
-    return "about " + _number(round(counts.valid * share.value))
+    return "about " + _rounded(counts.valid.value * share.value)
 
 
 def _share(share: Share) -> str:
