@@ -77,6 +77,7 @@ def _state_put_back() -> Iterator[None]:
         "coordinate_descent_tuning",
         "coordinate_descent_check_all_directions",
         "force_fuse_int_mm_with_mul",
+        "freezing",
     )
     kept: dict[str, Any] = {flag: getattr(inductor, flag) for flag in flags}
     backend, precision = _AttentionBackendRegistry._active_backend, torch.get_float32_matmul_precision()

@@ -24,22 +24,6 @@ REFUSED: list[tuple[str, dict[str, bool | int | float | str], str]] = [
     ("attention_slicing", {"attention_slicing": "max", "fuse_qkv": True}, "fuse_qkv"),
     ("attention_slicing", {"attention_slicing": "auto", "attention": "sdpa_math"}, "attention = sdpa_math"),
     ("quantization", {"quantization": "int8_dynamic", "dtype": "float16"}, "overflows"),
-    ("compile", {"compile": "regional", "offload": "sequential"}, "accelerate #3885"),
-    ("compile", {"compile": "full", "offload": "model"}, "'regional' does"),
-    ("compile_vae", {"compile_vae": True, "offload": "model"}, "accelerate #3885"),
-    ("compile_mode", {"compile_mode": "reduce-overhead", "compile": "none"}, "needs compile"),
-    ("compile_mode", {"compile_mode": "max-autotune-no-cudagraphs"}, "needs compile"),
-    ("compile_mode", {"compile_mode": "reduce-overhead", "compile": "regional"}, "pytorch #152887"),
-    (
-        "compile_mode",
-        {"compile_mode": "reduce-overhead", "compile": "full", "offload": "model"},
-        "diffusers #8879",
-    ),
-    (
-        "compile_mode",
-        {"compile_mode": "reduce-overhead", "compile": "full", "guidance_cutoff": 0.6},
-        "the batch changes",
-    ),
 ]
 ALLOWED: list[tuple[str, dict[str, bool | int | float | str]]] = [
     ("tf32", {"tf32": True, "dtype": "float32"}),
@@ -51,10 +35,6 @@ ALLOWED: list[tuple[str, dict[str, bool | int | float | str]]] = [
     ("vae_tiling", {"vae_tiling": 64, "tiny_vae": False}),
     ("vae_tiling", {"vae_tiling": 64, "tiny_vae": True}),  # eight pixels a latent, as AutoencoderTiny tiles
     ("quantization", {"quantization": "int8_dynamic", "dtype": "bfloat16"}),
-    ("compile", {"compile": "regional", "offload": "model"}),
-    ("compile_vae", {"compile_vae": True, "offload": "none"}),
-    ("compile_mode", {"compile_mode": "max-autotune-no-cudagraphs", "compile": "regional"}),
-    ("compile_mode", {"compile_mode": "reduce-overhead", "compile": "full", "guidance_cutoff": 0.0}),
 ]
 
 

@@ -46,7 +46,8 @@ def test_knobs_come_in_the_order_in_which_they_are_turned() -> None:
         *("channels_last", "channels_last_vae", "layerwise_casting", "attention"),
         *("attention_slicing", "vae_slicing", "vae_tiling"),
         "offload",
-        *("compile_mode", "compile", "compile_vae"),
+        *("compile_mode", "compile_flags", "compile_backend", "compile_dynamic", "compile_fullgraph"),
+        *("compile", "compile_vae", "compile_text_encoder"),
         *("steps", "guidance_cutoff"),
     ]
 
