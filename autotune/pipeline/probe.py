@@ -160,9 +160,14 @@ def _part(module: torch.nn.Module) -> Part:
     )
 
 
-def _scheduler(folder: Path) -> tuple[str, str]:
+def _scheduler_config(folder: Path) -> dict[str, Any]:
     file = folder / "scheduler" / "scheduler_config.json"
-    config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return config
+
+
+def _scheduler(folder: Path) -> tuple[str, str]:
+    config = _scheduler_config(folder)
     name, prediction = str(config.get("_class_name", "")), str(config.get("prediction_type", "epsilon"))
     # Sana and Wan ship solvers made for noise, told to follow a flow.
     is_flow = name.startswith("FlowMatch") or prediction == "flow_prediction" or config.get("use_flow_sigmas")
@@ -176,6 +181,9 @@ def _facts(folder: Path, pipeline_class: Any, modules: dict[str, torch.nn.Module
     vae: Any = modules.get("vae")
     if denoiser:
         facts["denoiser"] = denoiser
+    config = _scheduler_config(folder)
+    facts["timestep_spacing"] = str(config.get("timestep_spacing", ""))
+    facts["dynamic_shifting"] = bool(config.get("use_dynamic_shifting", False))
     if vae is not None:
         size = getattr(vae.config, "sample_size", 0)
         facts["force_upcast"] = bool(getattr(vae.config, "force_upcast", False))
