@@ -119,19 +119,6 @@ def options_of(compiler: Any) -> dict[str, Any]:
     return dict(kept if kept is not None else getattr(compiler, "kwargs", {}).get("options", {}))
 
 
-def guards_of(function: Any) -> list[str]:
-    """Return what each compiled version of a function demands of its inputs and weights, in torch's words."""
-    from torch._dynamo.eval_frame import _debug_get_cache_entry_list
-
-    found: list[str] = []
-    while function is not None:
-        code = getattr(getattr(function, "__func__", function), "__code__", None)
-        entries = _debug_get_cache_entry_list(code) if code is not None else []
-        found += [str(entry.guard_manager) for entry in entries]
-        function = getattr(function, "__wrapped__", None)
-    return found
-
-
 def has_open_sizes(guards: str) -> bool:
     """Whether a compiled version takes tensors of several sizes."""
     return re.search(r"size=\[[^\]]*\bNone\b", guards) is not None

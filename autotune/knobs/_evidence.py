@@ -98,31 +98,36 @@ def why_not_channels_last(part: Any, name: str) -> str | None:
     return None if weights else "No convolution weight has a layout that could be changed."
 
 
-def compiled_versions(function: Any) -> int:
-    """Return how many compiled versions of a function exist: 0 when never compiled, or never called since.
+def compiled_versions(function: Any) -> list[str]:
+    """Return what each compiled version of a function demands of its inputs and weights, in torch's words.
 
-    Functions are looked at through their decorators, each of which may be what was compiled.
+    None are there when it was never compiled, or never called since. Functions are looked at through their
+    decorators and hooks, each of which may be what was compiled, and on behind what broke them.
     """
     from torch._dynamo.eval_frame import _debug_get_cache_entry_list
 
-    count = 0
+    found: list[str] = []
     while function is not None:
-        code = getattr(getattr(function, "__func__", function), "__code__", None)
-        count += len(_debug_get_cache_entry_list(code)) if code is not None else 0
+        # A hook's function is one for all modules that have it: the versions of this one's class count.
+        owner = next(iter(getattr(function, "args", ())), None)
+        plain = getattr(function, "func", getattr(function, "__func__", function))
+        for code in _with_continuations(getattr(plain, "__code__", None)):
+            guards = [str(entry.guard_manager) for entry in _debug_get_cache_entry_list(code)]
+            found += [each for each in guards if owner is None or f".{type(owner).__name__}'" in each]
         function = getattr(function, "__wrapped__", None)
-    return count
+    return found
+
+
+def _with_continuations(code: Any) -> list[Any]:
+    """Return code and what torch made of its rest wherever something in it could not be compiled."""
+    from torch._dynamo.resume_execution import ContinueExecutionCache
+
+    if code is None:
+        return []
+    resumed = ContinueExecutionCache.cache.get(code, {}).values()
+    return [code, *(each for rest in resumed for each in _with_continuations(rest))]
 
 
 def compiled_modules(part: Any) -> list[Any]:
     """Return the modules of a part, itself included, that are called through `torch.compile`."""
     return [module for module in part.modules() if getattr(module, "_compiled_call_impl", None) is not None]
-
-
-def compiler_options(module: Any) -> dict[str, Any]:
-    """Return the options that a compiled module hands to the code generator; empty for other backends."""
-    import inspect
-
-    from torch._dynamo.eval_frame import innermost_backend
-
-    callback = inspect.getclosurevars(module._compiled_call_impl).nonlocals.get("callback")  # noqa: SLF001
-    return dict(getattr(innermost_backend(callback), "config", {}))

@@ -39,7 +39,8 @@ def applied(setup: Setup, value: bool) -> str | None:
     """Count the breaks that the compiler met, and the graphs that it made all the same."""
     from torch._dynamo.utils import counters
 
-    from autotune.knobs._compiling import compiled_parts, guards_of
+    from autotune.knobs._compiling import compiled_parts
+    from autotune.knobs._evidence import compiled_versions
 
     parts = compiled_parts(setup.pipeline)
     if not parts:
@@ -47,7 +48,9 @@ def applied(setup: Setup, value: bool) -> str | None:
     breaks = sum(counters["graph_break"].values())
     if not breaks:
         return f"No graph was broken: each of the {len(parts)} compiled modules is whole."
-    return None if any(guards_of(plain) for _, plain, _ in parts) else f"{breaks} breaks left no graph."
+    return (
+        None if any(compiled_versions(plain) for _, plain, _ in parts) else f"{breaks} breaks left no graph."
+    )
 
 
 KNOB = Knob(
