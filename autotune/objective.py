@@ -12,7 +12,7 @@ class Objective:
     """One thing to be good at.
 
     Attributes:
-        name: The metric's name: "latency_s", "memory_bytes" or "similarity".
+        name: The metric's name: "latency_s", "memory_bytes", "similarity" or "host_memory_bytes".
         label: Its name for a person.
         higher_is_better: True for similarity only.
         value: The metric of a measurement in its own unit.
@@ -69,6 +69,14 @@ MEMORY = Objective(
     value=lambda m: float(m.memory_bytes),
     show=format_bytes,
 )
+HOST_MEMORY = Objective(
+    name="host_memory_bytes",
+    label="host memory",
+    higher_is_better=False,
+    value=lambda m: float(m.host_memory_bytes),
+    show=format_bytes,
+)
+"""Only ever a limit: what is fast and small on the GPU is searched, host memory is what there is of it."""
 SIMILARITY = Objective(
     name="similarity",
     label="similarity",

@@ -13,13 +13,13 @@ from autotune.form import why_misshapen, why_unknown_key
 from autotune.gpus import known_gpu
 from autotune.job import Protocol
 from autotune.knob import Value
-from autotune.objective import MEMORY, OBJECTIVES, SIMILARITY, Limit, Objective
+from autotune.objective import HOST_MEMORY, MEMORY, OBJECTIVES, SIMILARITY, Limit, Objective
 from autotune.units import parse_bytes, parse_duration
 from autotune.workload import Workload
 
 _TOP = ("study", "device", "target", "seed", "objectives", "allow_approximate", "threads")
 _SECTIONS = ("workload", "limits", "budget", "protocol", "knobs")
-_LIMITS = ("memory", "similarity", "trial_time")
+_LIMITS = ("memory", "host_memory", "similarity", "trial_time")
 _Built = TypeVar("_Built", Budget, Protocol)
 _LARGEST_SEED = 2**32 - 1
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -37,6 +37,8 @@ class Plan:
             searched, and its memory is enforced as a cap. "" where the device stands for itself.
         objectives: Names of what to be good at, out of `objective.OBJECTIVES`.
         memory_limit_bytes: Memory that a trial may use, None for no limit.
+        host_memory_limit_bytes: Memory that a trial may use beside that of a GPU, None for no limit. On a CPU
+            it limits the same memory as `memory_limit_bytes`, and the smaller of the two counts.
         min_similarity: Smallest similarity to the reference pictures that is fit, 0 to 1; None for no limit.
         budget: When to stop.
         trial_time_s: A trial is killed after this many seconds.
@@ -53,6 +55,7 @@ class Plan:
     target: str = ""
     objectives: tuple[str, ...] = ("latency_s", "memory_bytes", "similarity")
     memory_limit_bytes: int | None = None
+    host_memory_limit_bytes: int | None = None
     min_similarity: float | None = 0.9
     budget: Budget = field(default_factory=Budget)
     trial_time_s: float = 900.0
@@ -85,13 +88,14 @@ class Plan:
         return None
 
     def _why_out_of_range(self) -> str | None:
-        floor, memory = self.min_similarity, self.memory_limit_bytes
+        floor, memory, host = self.min_similarity, self.memory_limit_bytes, self.host_memory_limit_bytes
         rules = (
             (
                 floor is None or 0 <= floor <= 1,
                 f"The similarity floor is {floor}. It must lie between 0 and 1.",
             ),
             (memory is None or memory > 0, f"The memory limit is {memory} bytes. It must be above 0."),
+            (host is None or host > 0, f"The limit on host memory is {host} bytes. It must be above 0."),
             (
                 self.trial_time_s > 0,
                 f"A trial's time limit is {self.trial_time_s} seconds. It must be above 0.",
@@ -121,13 +125,27 @@ class Plan:
         bounds = [bound for bound in (self.memory_limit_bytes, offered) if bound is not None]
         return min(bounds, default=None)
 
+    def memory_cap_on(self, kind: str) -> int | None:
+        """What a trial may use on a type of device: on a CPU, the limit on host memory counts too.
+
+        >>> plan = Plan(study="s", workload=Workload(model="demo"), host_memory_limit_bytes=2**30)
+        >>> plan.memory_cap_on("cpu"), plan.memory_cap_on("cuda")
+        (1073741824, None)
+        """
+        bounds = (self.memory_cap_bytes, self.host_memory_limit_bytes if kind == "cpu" else None)
+        return min((bound for bound in bounds if bound is not None), default=None)
+
     def measured_objectives(self) -> tuple[Objective, ...]:
         """Return the objectives in their order."""
         return tuple(OBJECTIVES[name] for name in self.objectives)
 
     def limits(self) -> tuple[Limit, ...]:
         """Return the bounds that make a recipe unfit."""
-        bounds = ((MEMORY, self.memory_cap_bytes), (SIMILARITY, self.min_similarity))
+        bounds = (
+            (MEMORY, self.memory_cap_bytes),
+            (HOST_MEMORY, self.host_memory_limit_bytes),
+            (SIMILARITY, self.min_similarity),
+        )
         return tuple(Limit(objective=o, bound=float(bound)) for o, bound in bounds if bound is not None)
 
     def to_json(self) -> dict[str, Any]:
@@ -197,6 +215,8 @@ def format_plan(plan: Plan) -> str:
     limits: dict[str, Any] = {}
     if plan.memory_limit_bytes is not None:
         limits["memory"] = plan.memory_limit_bytes
+    if plan.host_memory_limit_bytes is not None:
+        limits["host_memory"] = plan.host_memory_limit_bytes
     limits["similarity"] = "none" if plan.min_similarity is None else plan.min_similarity
     limits["trial_time"] = plan.trial_time_s
     budget = {"trials": plan.budget.trials, "time": plan.budget.seconds}
@@ -214,13 +234,25 @@ def format_plan(plan: Plan) -> str:
     return "\n".join(lines) + "\n"
 
 
-def describe_limits(plan: Plan) -> str:
+def describe_limits(plan: Plan, *, kind: str = "") -> str:
     """Return the limits in one line.
+
+    Args:
+        plan: Has the limits.
+        kind: Type of the device, where it is known: on a "cpu" two limits on memory are one.
 
     >>> describe_limits(Plan(study="s", workload=Workload(model="demo"), memory_limit_bytes=2**33))
     'memory <= 8 GiB, similarity >= 0.9000'
+    >>> plan = Plan(study="s", workload=Workload(model="demo"), host_memory_limit_bytes=2**33)
+    >>> describe_limits(plan, kind="cpu")
+    'memory <= 8 GiB (host memory is the memory of a CPU), similarity >= 0.9000'
     """
-    return ", ".join(limit.describe() for limit in plan.limits()) or "none"
+    cap = plan.memory_cap_on(kind)
+    if kind != "cpu" or cap is None or plan.host_memory_limit_bytes is None:
+        return ", ".join(limit.describe() for limit in plan.limits()) or "none"
+    others = [limit for limit in plan.limits() if limit.objective not in (MEMORY, HOST_MEMORY)]
+    memory = f"{Limit(objective=MEMORY, bound=float(cap)).describe()} (host memory is the memory of a CPU)"
+    return ", ".join([memory, *(limit.describe() for limit in others)])
 
 
 def _plan_from_toml(data: Mapping[str, Any]) -> Plan:
@@ -235,6 +267,8 @@ def _plan_from_toml(data: Mapping[str, Any]) -> Plan:
         values["budget"]["seconds"] = parse_duration(str(budget["time"]))
     if limits.get("memory", "none") != "none":
         values["memory_limit_bytes"] = parse_bytes(str(limits["memory"]))
+    if limits.get("host_memory", "none") != "none":
+        values["host_memory_limit_bytes"] = parse_bytes(str(limits["host_memory"]))
     if "similarity" in limits:
         values["min_similarity"] = _parse_similarity(limits["similarity"])
     if "trial_time" in limits:

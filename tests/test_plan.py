@@ -39,6 +39,7 @@ PLANS = st.builds(
     device=SAID,
     objectives=st.lists(st.sampled_from(list(OBJECTIVES)), min_size=1, unique=True).map(tuple),
     memory_limit_bytes=st.none() | st.integers(1, 2**60),
+    host_memory_limit_bytes=st.none() | st.integers(1, 2**60),
     min_similarity=st.none() | st.floats(0, 1),
     budget=st.builds(Budget, st.none() | st.integers(1, 10**6), st.none() | st.floats(1e-3, 1e9)),
     trial_time_s=st.floats(1e-3, 1e9),
@@ -104,18 +105,22 @@ def test_the_shortest_plan_names_a_model_and_takes_every_default() -> None:
 def test_limits_and_budget_are_read_with_their_units() -> None:
     """As on the command line."""
     plan = parse_plan(
-        '[workload]\nmodel = "demo"\n[limits]\nmemory = "8 GiB"\nsimilarity = 0.95\ntrial_time = "10 min"\n'
+        '[workload]\nmodel = "demo"\n[limits]\nmemory = "8 GiB"\nhost_memory = "16 GiB"\n'
+        'similarity = 0.95\ntrial_time = "10 min"\n'
         '[budget]\ntrials = 40\ntime = "2 h"\n[knobs]\ndtype = "bfloat16"\n'
     )
 
     assert (8 * 2**30, 0.95, 600.0) == (plan.memory_limit_bytes, plan.min_similarity, plan.trial_time_s)
+    assert 16 * 2**30 == plan.host_memory_limit_bytes
     assert Budget(trials=40, seconds=7200.0) == plan.budget
     assert {"dtype": ("bfloat16",)} == plan.knobs
 
 
 def test_limits_of_none_are_no_limits() -> None:
     """Written out, so that nobody takes the default for an oversight."""
-    plan = parse_plan('[workload]\nmodel = "demo"\n[limits]\nmemory = "none"\nsimilarity = "none"\n')
+    plan = parse_plan(
+        '[workload]\nmodel = "demo"\n[limits]\nmemory = "none"\nhost_memory = "none"\nsimilarity = "none"\n'
+    )
 
     assert () == plan.limits()
     assert describe_limits(plan) == "none"
@@ -158,6 +163,7 @@ def test_limits_and_objectives_are_found_by_name() -> None:
         ("min_similarity", 1.5, "The similarity floor is 1.5. It must lie between 0 and 1."),
         ("min_similarity", "high", "'min_similarity' is 'high'. It must be a number."),
         ("memory_limit_bytes", 0, "The memory limit is 0 bytes. It must be above 0."),
+        ("host_memory_limit_bytes", 0, "The limit on host memory is 0 bytes. It must be above 0."),
         ("trial_time_s", -1.0, "A trial's time limit is -1.0 seconds. It must be above 0."),
         ("seed", -1, "The seed is -1. It must lie between 0 and 4294967295."),
         ("seed", "0", "'seed' is '0'. It must be a whole number."),

@@ -26,6 +26,7 @@ class Flags:
 
     model: str
     vram: str | None = None
+    host_memory: str | None = None
     min_similarity: str | None = None
     trials: int | None = None
     time: str | None = None
@@ -65,6 +66,7 @@ def plan_from_flags(flags: Flags, base: Plan | None = None) -> Plan:
         workload=_workload(flags, plan.workload),
         budget=_budget(flags, plan.budget),
         memory_limit_bytes=_memory(flags.vram, plan.memory_limit_bytes),
+        host_memory_limit_bytes=_memory(flags.host_memory, plan.host_memory_limit_bytes),
         min_similarity=_similarity(flags.min_similarity, plan.min_similarity),
         trial_time_s=plan.trial_time_s if flags.trial_time is None else parse_duration(flags.trial_time),
         knobs={**plan.knobs, **parse_knobs(flags.knobs)},
@@ -177,10 +179,10 @@ def _budget(flags: Flags, budget: Budget) -> Budget:
     return Budget(trials=DEFAULT_TRIALS if trials is None and seconds is None else trials, seconds=seconds)
 
 
-def _memory(vram: str | None, limit_bytes: int | None) -> int | None:
-    if vram is None:
+def _memory(amount: str | None, limit_bytes: int | None) -> int | None:
+    if amount is None:
         return limit_bytes
-    return None if vram.lower() in _NO_LIMIT else parse_bytes(vram)
+    return None if amount.lower() in _NO_LIMIT else parse_bytes(amount)
 
 
 def _similarity(floor: str | None, unchanged: float | None) -> float | None:

@@ -179,7 +179,7 @@ def opening_lines(event: StudyOpened) -> list[str]:
     return [
         f"study '{study.name}' ({begun}): {plan.workload.model} on {study.situation.target.describe()}",
         f"{event.combinations:,} combinations of {knobs} knobs",
-        f"limits: {describe_limits(plan)}; budget: {budget}",
+        f"limits: {describe_limits(plan, kind=study.situation.target.kind)}; budget: {budget}",
     ]
 
 

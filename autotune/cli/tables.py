@@ -45,7 +45,7 @@ def say_head(study: "Study") -> None:
     size = f"{workload.width_px} × {workload.height_px} px"
     size += f", {workload.frames} frames," if workload.frames else ""
     say(f"A call makes {workload.batch} × {size} in {workload.steps} steps, guidance {workload.guidance:g}")
-    say(f"Limits: {describe_limits(study.plan)}")
+    say(f"Limits: {describe_limits(study.plan, kind=study.situation.target.kind)}")
     if caution(study):
         say(caution(study))
 
@@ -116,6 +116,8 @@ def _say_measurement(row: Row) -> None:
     say(f"  memory      {row.memory}{share}")
     for stage, amount in measured.memory.stages.items():
         say(f"    {stage:<12}{format_bytes(amount)}")
+    if row.host_memory:
+        say(f"  on the host {row.host_memory}")
     say(f"  similarity  {row.similarity} (pairs: {_listed(measured.likeness.haarpsi, '{:.4f}'.format)})")
     say(f"  cold start  {row.cold_start}")
     say(f"  samples     {_listed(measured.calls_s, format_duration)}")

@@ -29,6 +29,10 @@ def tune(
     vram: Annotated[
         _Text, typer.Option(metavar="AMOUNT", help="Memory limit, such as 8GiB, or none.")
     ] = None,
+    host_memory: Annotated[
+        _Text,
+        typer.Option(metavar="AMOUNT", help="Limit on the memory beside that of a GPU, or none."),
+    ] = None,
     min_similarity: Annotated[_Text, typer.Option(metavar="0..1", help="Similarity floor, or none.")] = None,
     trials: Annotated[_Count, typer.Option(metavar="N", help="Stop after so many trials.")] = None,
     time: Annotated[_Text, typer.Option(metavar="DURATION", help="Stop after so long: 20m, 1h30m.")] = None,
@@ -80,6 +84,7 @@ def tune(
     flags = Flags(
         model=model,
         vram=vram,
+        host_memory=host_memory,
         min_similarity=min_similarity,
         trials=trials,
         time=time,

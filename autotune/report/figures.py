@@ -65,6 +65,13 @@ class Row:
         return format_bytes(measured.memory_bytes) if measured else "-"
 
     @property
+    def host_memory(self) -> str:
+        """Peak memory of the host beside a GPU; "" where that is the memory itself, or unknown."""
+        measured = self.trial.measurement
+        is_beside = measured is not None and "host_bytes" in measured.memory.detail
+        return format_bytes(measured.host_memory_bytes) if measured is not None and is_beside else ""
+
+    @property
     def similarity(self) -> str:
         """Similarity to the reference pictures, or "-"."""
         measured = self.trial.measurement
@@ -204,7 +211,11 @@ def study_json(study: Study, *, is_complete: bool = False) -> dict[str, Any]:
         "model": plan.workload.model,
         "target": target.to_json(),
         "caution": caution(study),
-        "limits": {"memory_bytes": plan.memory_cap_bytes, "similarity": plan.min_similarity},
+        "limits": {
+            "memory_bytes": plan.memory_cap_on(target.kind),
+            "host_memory_bytes": plan.host_memory_limit_bytes,
+            "similarity": plan.min_similarity,
+        },
         "trials_done": sum(row.standing is not Standing.RUNNING for row in every),
         "failures": {kind.value: count for kind, count in study.failures().most_common()},
         "picks": picks(study),
@@ -239,6 +250,7 @@ def row_json(row: Row) -> dict[str, Any]:
             "latency_s": measured.latency_s,
             "latency_per_picture_s": measured.latency_s / measured.batch,
             "memory_bytes": measured.memory_bytes,
+            "host_memory_bytes": measured.host_memory_bytes,
             "similarity": measured.similarity,
             "cold_s": measured.cold_s,
             "beyond_limits": list(row.beyond),

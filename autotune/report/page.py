@@ -73,7 +73,7 @@ def _answer(study: Study, every: tuple[Row, ...]) -> Html:
     done = sum(trial.counts for trial in study.trials)
     about = (
         f"{workload.batch} × {workload.width_px} × {workload.height_px} px a call in {workload.steps} steps, "
-        f"{counted(done, 'trial')}. Limits: {describe_limits(study.plan)}."
+        f"{counted(done, 'trial')}. Limits: {describe_limits(study.plan, kind=target.kind)}."
     )
     chosen = next((row for row in every if "knee" in row.picks), None)
     baseline = next((row for row in every if row.is_baseline), None)
@@ -91,12 +91,14 @@ def _cards(chosen: Row, baseline: Row | None) -> Html:
     figures = (
         ("latency of a call", chosen.latency, baseline.latency if baseline else "-"),
         ("memory", chosen.memory, baseline.memory if baseline else "-"),
+        ("host memory", chosen.host_memory, baseline.host_memory if baseline else "-"),
         ("similarity", chosen.similarity, baseline.similarity if baseline else "-"),
         ("cold start", chosen.cold_start, baseline.cold_start if baseline else "-"),
     )
     cards = (
         element("div", element("dt", name), element("dd", here, element("small", f"untuned {untuned}")))
         for name, here, untuned in figures
+        if here
     )
     recipe = element("p", "Recipe: ", element("b", chosen.trial.describe()))
     return joined(element("dl", *cards, class_="cards"), recipe)

@@ -21,6 +21,7 @@ def tune(  # noqa: PLR0913 - what a user may say about a study, all by name and 
     model: str | Plan,
     *,
     vram: str | int | None = None,
+    host_memory: str | int | None = None,
     trials: int | None = None,
     time: str | float | None = None,
     min_similarity: float | None = 0.9,
@@ -45,6 +46,7 @@ def tune(  # noqa: PLR0913 - what a user may say about a study, all by name and 
         model: "demo", a local diffusers folder or a hub id; or a whole plan, instead of all that follows but
             `storage`, `listen` and `stop`.
         vram: Memory that a recipe may use, such as "8 GiB" or a number of bytes; None for no limit.
+        host_memory: Memory that it may use beside that of a GPU; None for no limit.
         trials: How many trials to run in all; 40 where neither this nor `time` is given.
         time: How long trials may run in all, such as "20 min" or a number of seconds.
         min_similarity: Smallest likeness to the untuned pictures, 0 to 1; None for no limit.
@@ -71,6 +73,7 @@ def tune(  # noqa: PLR0913 - what a user may say about a study, all by name and 
 
     asked = {
         "vram": vram,
+        "host_memory": host_memory,
         "trials": trials,
         "time": time,
         "prompts": prompts,
@@ -133,9 +136,14 @@ def _plan(model: str, asked: Mapping[str, Any], fixed: Mapping[str, Any]) -> Pla
     return Plan(
         study=asked["study"] or model.rstrip("/").rpartition("/")[2] or "study",
         workload=Workload(model=model, width_px=width_px, height_px=height_px, **work),
-        memory_limit_bytes=None if asked["vram"] is None else parse_bytes(str(asked["vram"])),
+        memory_limit_bytes=_bytes(asked["vram"]),
+        host_memory_limit_bytes=_bytes(asked["host_memory"]),
         budget=Budget(
             trials=DEFAULT_TRIALS if trials is None and seconds is None else trials, seconds=seconds
         ),
         **fixed,
     )
+
+
+def _bytes(amount: str | int | None) -> int | None:
+    return None if amount is None else parse_bytes(str(amount))

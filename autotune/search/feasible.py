@@ -25,12 +25,15 @@ def without_what_cannot_fit(space: SearchSpace, plan: Plan, footprint: Footprint
     Raises:
         BudgetError: Even the smallest recipe is refused.
     """
-    limit = plan.memory_cap_bytes
-    if limit is None or footprint is None:
+    target = space.situation.target
+    limit = plan.memory_cap_on(target.kind)
+    host_limit = None if target.kind == "cpu" else plan.host_memory_limit_bytes
+    if footprint is None or (limit is None and host_limit is None):
         return space
-    budget, target = Budget(device_bytes=limit), space.situation.target
+    budget = Budget(device_bytes=limit, host_bytes=host_limit)
     least = Fitter(space=space, footprint=footprint, budget=budget).least()
-    if budget.refuses(least.made):
+    # The smallest on the device may be large on the host, where its weights are offloaded to.
+    if limit is not None and least.made.why_not(limit):
         needs = format_bytes(least.made.lower_bound_bytes)
         recipe = describe_settings(least.settings) or "untuned"
         raise BudgetError(

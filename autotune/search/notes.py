@@ -46,7 +46,7 @@ def study_note(study: Study) -> str:
     lines = [
         f"# {workload.model} on {target.describe()}",
         "",
-        f"Limits: {describe_limits(study.plan)}.",
+        f"Limits: {describe_limits(study.plan, kind=study.situation.target.kind)}.",
         f"{len(counted)} trials; on the front: {len(study.front())}; failed: {failures}.",
         "",
         *_answer_lines(study),

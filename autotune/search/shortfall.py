@@ -10,10 +10,12 @@ from autotune.store.records import TrialRecord
 
 _NEAREST = {
     "memory_bytes": "the smallest recipe measured needs {value}: {recipe}",
+    "host_memory_bytes": "the smallest on the host needs {value}: {recipe}",
     "similarity": "the closest recipe measured reaches a similarity of {value}: {recipe}",
 }
 _REMEDIES = {
-    "memory_bytes": "Allow more with --vram",
+    "memory_bytes": "allow more with --vram",
+    "host_memory_bytes": "allow more with --host-memory",
     "similarity": "allow less likeness with --min-similarity",
 }
 

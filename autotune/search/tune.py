@@ -215,7 +215,7 @@ def _job(bench: _Bench, trial: TrialRecord) -> Job:
         reference=str(folders.reference(situation)),
         # The baseline may need more than what fits, and longer than what a recipe is allowed: everything is
         # compared to it, so it runs all the same.
-        memory_limit_bytes=None if trial.is_baseline else plan.memory_cap_bytes,
+        memory_limit_bytes=None if trial.is_baseline else plan.memory_cap_on(situation.target.kind),
         time_limit_s=max(plan.trial_time_s, PATIENCE_S) if trial.is_baseline else plan.trial_time_s,
         protocol=plan.protocol,
         cache=str(folders.cache),

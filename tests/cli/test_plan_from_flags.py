@@ -43,6 +43,8 @@ def test_no_flags_leave_a_plan_as_it_is() -> None:
     [
         ({"vram": "8GiB"}, "memory_limit_bytes", 8 * 2**30),
         ({"vram": "none"}, "memory_limit_bytes", None),
+        ({"host_memory": "16GiB"}, "host_memory_limit_bytes", 2**34),
+        ({"host_memory": "none"}, "host_memory_limit_bytes", None),
         ({"min_similarity": "0.97"}, "min_similarity", 0.97),
         ({"min_similarity": "none"}, "min_similarity", None),
         ({"trials": 5}, "budget", Budget(trials=5, seconds=100.0)),
@@ -90,6 +92,7 @@ def test_a_plan_from_flags_survives_its_file() -> None:
     ("flags", "message"),
     [
         ({"vram": "lots"}, "'lots' is no amount of memory"),
+        ({"host_memory": "lots"}, "'lots' is no amount of memory"),
         ({"vram": "0"}, "no amount of memory"),
         ({"time": "soon"}, "'soon' is no duration"),
         ({"size": "wide"}, "'wide' is no size"),

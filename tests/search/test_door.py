@@ -7,7 +7,9 @@ from autotune.errors import PlanError, UsageError
 from autotune.search.door import _plan, tune
 from tests.search import synthetic
 
-NOTHING = dict.fromkeys(("vram", "trials", "time", "prompts", "size", "steps", "batch", "study"))
+NOTHING = dict.fromkeys(
+    ("vram", "host_memory", "trials", "time", "prompts", "size", "steps", "batch", "study")
+)
 
 
 def test_the_model_alone_is_a_plan() -> None:
@@ -19,10 +21,18 @@ def test_the_model_alone_is_a_plan() -> None:
 
 def test_amounts_are_written_as_people_write_them() -> None:
     """Memory, time and size are strings or plain numbers."""
-    asked = NOTHING | {"vram": "8 GiB", "time": "20 min", "size": "64x32", "steps": 8, "prompts": ["a", "b"]}
+    asked = NOTHING | {
+        "vram": "8 GiB",
+        "host_memory": 2**34,
+        "time": "20 min",
+        "size": "64x32",
+        "steps": 8,
+        "prompts": ["a", "b"],
+    }
     plan = _plan("demo", asked, {"seed": 3})
 
     assert (8 * 2**30, Budget(seconds=1200.0), 3) == (plan.memory_limit_bytes, plan.budget, plan.seed)
+    assert 2**34 == plan.host_memory_limit_bytes
     assert (64, 32, 8, ("a", "b")) == (
         plan.workload.width_px,
         plan.workload.height_px,
