@@ -122,12 +122,13 @@ def why_not_loaded_quantized(name: str, part: Any, value: str, bytes_each: int) 
         value: A value of `quantization_at_load`.
         bytes_each: Bytes of a number that is not quantized.
     """
-    # Layers that a class declares unfit for few bits stay as they were.
+    # Layers that a class declares unfit for few bits stay as they were; convolutions became layers later.
     spared = getattr(part, "_keep_in_fp32_modules", None) or ()
+    later = {f"{path}.mod" for path, m in part.named_modules() if type(m).__name__ == "PermuteSandwich"}
     layers = {
         path: module
         for path, module in linear_layers(part).items()
-        if not any(word in path for word in spared)
+        if path not in later and not any(word in path for word in spared)
     }
     found = [module for module in layers.values() if _is_loaded_as(value, module.weight)]
     # A file holds some layers in full, as its maker chose.
