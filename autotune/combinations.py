@@ -17,7 +17,7 @@ Conflict: TypeAlias = Callable[[Settings], str | None]
 Choices: TypeAlias = Mapping[str, Sequence[Value]]
 
 _EXACT = 20_000
-_SAMPLES = 600
+_SAMPLES = 3_000
 _TRIES, _POOL = 40, 32
 
 

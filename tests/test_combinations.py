@@ -76,7 +76,7 @@ def test_a_number_beyond_counting_is_estimated() -> None:
 
     assert not found.is_exact
     assert found.low < VALID_IN_A_CHAIN**4 < found.high
-    assert found.high < 3 * found.low
+    assert found.high < 2 * found.low
 
 
 def test_what_is_rare_is_found_at_once() -> None:
