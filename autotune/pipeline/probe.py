@@ -181,9 +181,7 @@ def _facts(folder: Path, pipeline_class: Any, modules: dict[str, torch.nn.Module
     vae: Any = modules.get("vae")
     if denoiser:
         facts["denoiser"] = denoiser
-    config = _scheduler_config(folder)
-    facts["timestep_spacing"] = str(config.get("timestep_spacing", ""))
-    facts["dynamic_shifting"] = bool(config.get("use_dynamic_shifting", False))
+    facts["dynamic_shifting"] = bool(_scheduler_config(folder).get("use_dynamic_shifting", False))
     if vae is not None:
         size = getattr(vae.config, "sample_size", 0)
         facts["force_upcast"] = bool(getattr(vae.config, "force_upcast", False))
