@@ -19,7 +19,6 @@ def turn(setup: Setup, value: int) -> None:
     from collections.abc import Callable
     from typing import Any
 
-    import numpy as np
     import torch
 
     made: list[int] = setup.notes.setdefault("images_per_call_made", [])
@@ -33,14 +32,15 @@ def turn(setup: Setup, value: int) -> None:
             return rows.repeat_interleave(times, dim=0)
         return [row for row in rows for _ in range(times)]
 
-    joints: dict[type, Callable[[list[Any]], Any]] = {
-        torch.Tensor: torch.cat,
-        np.ndarray: np.concatenate,
-        list: lambda pieces: [row for piece in pieces for row in piece],
+    # By the name of their kind, what joins the pieces of an output; anything else is the same for all.
+    joints: dict[str, Callable[[list[Any]], Any]] = {
+        "Tensor": torch.cat,
+        "ndarray": lambda pieces: torch.cat([torch.from_numpy(piece) for piece in pieces]).numpy(),
+        "list": lambda pieces: [row for piece in pieces for row in piece],
     }
 
     def joined(pieces: list[Any]) -> Any:
-        return joints.get(type(pieces[0]), operator.itemgetter(0))(pieces)
+        return joints.get(type(pieces[0]).__name__, operator.itemgetter(0))(pieces)
 
     @functools.wraps(original.__call__)
     def call(pipeline: Any, *args: object, **kwargs: object) -> Any:
