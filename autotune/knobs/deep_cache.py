@@ -55,7 +55,7 @@ def turn(setup: Setup, value: int) -> None:
 
 
 def conflict(settings: Settings, situation: Situation) -> str | None:
-    """Refuse too few steps, and what freezes or takes away the UNet whose blocks are wrapped."""
+    """Refuse too few steps."""
     value = int(settings.get("deep_cache", 0))
     if value == 0:
         return None
@@ -63,16 +63,6 @@ def conflict(settings: Settings, situation: Situation) -> str | None:
     if steps < _FEWEST:
         return (
             f"deep_cache does not go with steps = {steps}: below {_FEWEST} there is too little to use again."
-        )
-    if settings.get("engine", "torch") != "torch" or settings.get("trace", False):
-        return (
-            "deep_cache decides at each step what to compute: a denoiser that is exported to another engine "
-            "or traced has no such decisions."
-        )
-    if settings.get("compile_mode", "default") == "reduce-overhead":
-        return (
-            "deep_cache keeps results for later steps, which the CUDA graphs of compile_mode = "
-            "reduce-overhead overwrite (PyTorch docs, CUDA Graph Trees)."
         )
     return None
 

@@ -142,7 +142,7 @@ def turn(setup: Setup, value: str) -> None:
 
 
 def conflict(settings: Settings, situation: Situation) -> str | None:
-    """Refuse too few steps, and what freezes the denoiser so that nothing can be skipped."""
+    """Refuse too few steps, and to compile what the hooks keep from being compiled."""
     value = str(settings.get("step_cache", "none"))
     if value == "none":
         return None
@@ -152,20 +152,10 @@ def conflict(settings: Settings, situation: Situation) -> str | None:
             f"step_cache = {value} does not go with steps = {steps}: below {_FEWEST} there is too little "
             "to use again."
         )
-    if settings.get("engine", "torch") != "torch" or settings.get("trace", False):
-        return (
-            f"step_cache = {value} decides at each step what to compute: a denoiser that is exported to "
-            "another engine or traced has no such decisions."
-        )
     if value.startswith("magcache") and settings.get("compile", "none") != "none":
         return (
             f"step_cache = {value} keeps the denoiser's blocks from being compiled: its hooks are marked "
             "torch.compiler.disable (seen with diffusers 0.42, mag_cache.py)."
-        )
-    if settings.get("compile_mode", "default") == "reduce-overhead":
-        return (
-            f"step_cache = {value} keeps results for later steps, which the CUDA graphs of compile_mode = "
-            "reduce-overhead overwrite (PyTorch docs, CUDA Graph Trees)."
         )
     return None
 

@@ -1,6 +1,6 @@
 """token_merging: alike parts of the picture attended to once, for a UNet's largest attention layers."""
 
-from autotune.knob import Choice, Knob, Settings, Setup, Situation, Stage, Touches
+from autotune.knob import Choice, Knob, Setup, Situation, Stage, Touches
 
 
 def domain(situation: Situation) -> Choice:
@@ -63,18 +63,6 @@ def turn(setup: Setup, value: float) -> None:
         type(block).__name__ = type(block)._parent.__name__  # noqa: SLF001
 
 
-def conflict(settings: Settings, situation: Situation) -> str | None:
-    """Refuse engines, into which only the layers' own code is exported."""
-    if not settings.get("token_merging", 0.0):
-        return None
-    if settings.get("engine", "torch") != "torch" or settings.get("trace", False):
-        return (
-            "token_merging sorts tokens by a patch around the layers: a denoiser that is exported to another "
-            "engine or traced keeps the choice made while exporting."
-        )
-    return None
-
-
 def applied(setup: Setup, value: float) -> str | None:
     """Look for patched blocks, and at whether any of them attended to fewer tokens than it was given."""
     part = getattr(setup.pipeline, "unet", None) or setup.pipeline.transformer
@@ -98,6 +86,5 @@ KNOB = Knob(
     changes_result=True,
     domain=domain,
     turn=turn,
-    conflict=conflict,
     applied=applied,
 )
