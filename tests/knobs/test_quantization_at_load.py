@@ -161,23 +161,31 @@ def test_what_goes_with_it_runs(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("model", "value"), [("pixart", "quanto_int8"), ("flux", "Q8_0")])
-def test_it_can_be_compiled(
-    model: str, value: str, folder_of: Folders, situated: Situations, file_of: Files
-) -> None:
+def test_it_can_be_compiled(folder_of: Folders, situated: Situations) -> None:
     """Each block is one graph without a break."""
-    chosen = value if value.startswith("quanto") else str(file_of(model, value))
-    settings = {"quantization_at_load": chosen, "compile": "regional"}
-    setup = turned(folder_of(model), situated(model), settings)
+    settings: dict[str, Value] = {"quantization_at_load": "quanto_int8", "compile": "regional"}
+    setup = turned(folder_of("pixart"), situated("pixart"), settings)
 
     assert bool(torch.isfinite(pictures_of(setup)).all())
     assert [None, None] == [knob_named(name).applied(setup, settings[name]) for name in settings]
 
 
+def test_layers_from_a_file_can_be_compiled(folder_of: Folders, situated: Situations, file_of: Files) -> None:
+    """Unpacking the blocks breaks no graph."""
+    value = str(file_of("flux", "Q4_0"))
+    setup = turned(folder_of("flux"), situated("flux"), {"quantization_at_load": value})
+    layer = setup.pipeline.transformer.transformer_blocks[0].attn.to_q
+    rows = torch.randn(3, layer.in_features)
+    with torch.no_grad():
+        compiled = torch.compile(layer, backend="eager", fullgraph=True)(rows)
+
+        assert torch.equal(layer(rows), compiled)
+
+
 def _draw_after(change: Callable[[Any], None], setup: Setup) -> None:
-    with torch.inference_mode():
+    with torch.no_grad():
         change(setup.pipeline.unet)
-        pictures_of(setup)
+    pictures_of(setup)
 
 
 def _fuse(part: Any) -> None:
