@@ -46,12 +46,14 @@ class Memory:
     """Bytes that the trial added to its machine.
 
     Attributes:
-        peak_bytes: The largest amount over the trial's whole life: what must fit. On a CPU: anonymous memory
-            above what the trial inherited at its fork; on CUDA: reserved by the allocator plus what lies
-            outside it.
-        stages: The peak of each stage ("load", "apply", "first call", "calls"), in bytes.
+        peak_bytes: What must fit. On a CPU: the live memory of one call, weights included, or what loading
+            and turning knobs took where that is more, above what the trial inherited at its fork. On CUDA:
+            reserved by the allocator plus what lies outside it, the largest over the trial's whole life.
+        stages: The peak of each stage ("load", "apply", "first call", "calls", and on a CPU "one call", which
+            holds live memory alone), in bytes.
         detail: Further figures, such as "children_bytes" (largest helper process, not in the peak),
-            "allocated_bytes"; on CUDA
+            "process_bytes" (the largest that the process took, with what its allocator kept for later),
+            "mapped_bytes" (of the peak, weights used where their file is mapped), "allocated_bytes"; on CUDA
             "host_bytes", the peak of the host memory beside the device's, and "pinned_bytes", of it pinned by
             torch.
     """
@@ -83,7 +85,7 @@ class Measurement:
         calls_s: Wall seconds of every timed call.
         warmup_s: Wall seconds of the calls before it settled; the first one holds compilation.
         phases_s: Wall seconds of the trial's phases: "fork", "load", "apply", "first call", "settle",
-            "timing", "parts", "likeness".
+            "timing", "parts", "memory", "likeness".
         batch: Pictures, or clips, made by one call.
         parts: Seconds of the parts of one call.
         memory: Peak memory.
@@ -155,7 +157,7 @@ class Failure:
     Attributes:
         kind: Why.
         message: What happened, for the user.
-        phase: Where: "load", "apply", "first call", "settle", "timing", "likeness".
+        phase: Where: "load", "apply", "first call", "settle", "timing", "parts", "memory", "likeness".
         knob: The knob that was being turned, or "".
         log: The end of what the trial printed.
         phases_s: Wall seconds of the phases that were finished.

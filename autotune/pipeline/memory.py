@@ -1,23 +1,30 @@
 """Peak memory that a trial adds to its machine, by stage: high-water marks while calls are timed.
 
-On a CPU (Linux): the kernel's high-water mark of the process (`VmHWM`) is reset at the start of each stage by
-writing "5" to `/proc/self/clear_refs`; file-backed pages are subtracted, since the kernel can drop them, and
-so is what the process inherited from the fork server, since those pages are shared. On CUDA: the allocator's
-reserved bytes plus what the device lost outside of it (context, libraries), over the whole life of the
-process.
+On a CPU (Linux): what one call needs to have in memory at once. It is the kernel's high-water mark of one
+extra, untimed call (`VmHWM`, reset by writing "5" to `/proc/self/clear_refs`), made while the allocator keeps
+nothing that is freed. File-backed pages are subtracted, since the kernel can drop them, but for weights that
+are used where they are mapped, since every call reads them again; and so is what the process inherited from
+the fork server, since those pages are shared. On CUDA: the allocator's reserved bytes plus what the device
+lost outside of it (context, libraries), over the whole life of the process.
 """
 
+import gc
 import resource
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from autotune.measurement import Memory
+from autotune.pipeline.allocator import keep_nothing, trim
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
+_MAPS = Path("/proc/self/smaps")
 _SAMPLE_S = 0.01
+ONE_CALL = "one call"
+"""The stage whose peak is that of live memory alone."""
 
 
 def host_status() -> dict[str, int]:
@@ -41,11 +48,15 @@ class HostMemory:
     """
 
     inherited_bytes: int = 0
+    inherited_files: frozenset[str] = frozenset()
+    mapped_bytes: int = 0
     stages: dict[str, int] = field(default_factory=dict)
 
     def start(self) -> None:
         """Take note of what was inherited and begin the first stage."""
+        trim()  # what the server had freed and kept would be given back, and be missing, later
         self.inherited_bytes = _anonymous(host_status())
+        self.inherited_files = frozenset(_mapped_data())
         _reset_peak()
 
     def finish(self, stage: str, *, sampled_bytes: int | None = None) -> None:
@@ -64,14 +75,35 @@ class HostMemory:
         self.stages[stage] = max(self.stages.get(stage, 0), peak, 0)
         _reset_peak()
 
+    def weigh(self, action: Callable[[], object]) -> None:
+        """Note the peak of live memory of one more call, which nobody times.
+
+        Nothing may be timed after it: see `keep_nothing`. Where the allocator is not glibc's there is no such
+        stage.
+
+        Args:
+            action: Makes the call.
+        """
+        gc.collect()
+        if not keep_nothing():
+            return
+        _reset_peak()
+        action()
+        self.finish(ONE_CALL)
+        self.mapped_bytes = sum(
+            size for file, size in _mapped_data().items() if file not in self.inherited_files
+        )
+        self.stages[ONE_CALL] += self.mapped_bytes
+
     def result(self) -> Memory:
-        """Return the peak over all finished stages."""
+        """Return the peak: of the extra call and of the stages before the calls, else of all stages."""
         children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
         detail = {"children_bytes": children, "inherited_bytes": self.inherited_bytes}
-        detail |= {"swap_bytes": host_status().get("VmSwap", 0)}
-        return Memory(
-            peak_bytes=max(self.stages.values(), default=0), stages=dict(self.stages), detail=detail
-        )
+        detail |= {"swap_bytes": host_status().get("VmSwap", 0), "mapped_bytes": self.mapped_bytes}
+        detail |= {"process_bytes": max(self.stages.values(), default=0)}
+        counted = ("load", "apply", ONE_CALL) if ONE_CALL in self.stages else tuple(self.stages)
+        peak = max((self.stages.get(stage, 0) for stage in counted), default=0)
+        return Memory(peak_bytes=peak, stages=dict(self.stages), detail=detail)
 
 
 class AnonymousSampler:
@@ -152,6 +184,9 @@ class DeviceMemory:
         self.outside_bytes = max(self.outside_bytes, self._outside(torch))
         self.stages[stage] = torch.cuda.max_memory_reserved(self.device) + self.outside_bytes
 
+    def weigh(self, action: Callable[[], object]) -> None:
+        """Do nothing: the allocator's own figures, which cover every call, need no extra one."""
+
     def result(self) -> Memory:
         """Return the peak: reserved bytes plus what lies outside the allocator."""
         torch = _torch()
@@ -194,6 +229,25 @@ def watch(device: str, limit_bytes: int | None) -> MemoryWatch:
 
 def _anonymous(status: dict[str, int]) -> int:
     return status.get("RssAnon", 0) + status.get("RssShmem", 0)
+
+
+def _mapped_data() -> dict[str, int]:
+    """Return the resident bytes of each file that this process has mapped as data, not as a library.
+
+    diffusers and transformers use weights where they are mapped when the file has them in the right format.
+    """
+    found: dict[str, int] = {}
+    libraries, file = set(), ""
+    for line in _MAPS.read_text(encoding="utf-8", errors="replace").splitlines():
+        head, *rest = line.split(None, 5)
+        if not head.endswith(":"):  # a new mapping: addresses, rights, offset, device, inode, file
+            file = rest[4] if len(rest) == 5 and rest[4].startswith("/") else ""
+            if "x" in rest[0] or ".so" in file:
+                libraries.add(file)
+        elif file and head in ("Rss:", "Anonymous:"):
+            size = int(rest[0]) * 1024
+            found[file] = found.get(file, 0) + (size if head == "Rss:" else -size)
+    return {file: size for file, size in found.items() if file not in libraries}
 
 
 def _reset_peak() -> None:

@@ -236,10 +236,9 @@ def _cached(model: str) -> str:
     """The folder of a model of one part in the hub's local cache; "" when it or its weights are not there."""
     from huggingface_hub import try_to_load_from_cache
 
-    files = [
-        try_to_load_from_cache(model, name) for name in ("config.json", "diffusion_pytorch_model.safetensors")
-    ]
-    return str(Path(files[0]).parent) if all(isinstance(file, str) for file in files) else ""
+    names = ("config.json", "diffusion_pytorch_model.safetensors")
+    files = [file for name in names if isinstance(file := try_to_load_from_cache(model, name), str)]
+    return str(Path(files[0]).parent) if len(files) == len(names) else ""
 
 
 def _abilities(pipeline_class: Any, modules: dict[str, torch.nn.Module], facts: dict[str, Json]) -> list[str]:

@@ -103,6 +103,8 @@ def _measure(trial: Trial) -> Outcome:
     memory.finish("calls")
     with trial.during("parts"):
         parts = time_parts(setup, situation.workload.calls()[0], make_pictures)
+    with trial.during("memory"):
+        memory.weigh(lambda: run(0))
     with trial.during("likeness"):
         made = _scored(pictures, job)
         likeness = _likeness(made, job)
@@ -194,6 +196,8 @@ def _make_reference(
     with trial.during("timing"):
         calls_s = [seconds_of(lambda number=number: run(number))[0] for number in range(_scored_count(job))]  # type: ignore[misc]
     memory.finish("calls")
+    with trial.during("memory"):
+        memory.weigh(lambda: run(0))
     made = _scored(pictures, job)
     for call in made:
         _check_pictures(call, job)

@@ -72,3 +72,50 @@ def test_helper_processes_are_reported_beside_the_peak() -> None:
 
     assert detail["children_bytes"] > 70 * MIB
     assert result["peak_bytes"] < 25 * MIB  # type: ignore[operator]
+
+
+HOLES = """
+blocks = [bytearray(100_000) for _ in range(800)]
+pins = blocks[::400]
+blocks.clear()
+def call():
+    first = bytearray(30 * 2**20); del first
+    second = bytearray(50 * 2**20)
+"""
+
+
+def test_one_more_call_shows_live_memory_alone() -> None:
+    """What was freed is not counted: neither what the allocator holds by now, nor what it would keep.
+
+    The first block of the call would be cut out of a hole of the heap, and stay there beside the second.
+    """
+    result = watched(f"{HOLES}call()\nwatch.finish('calls')\nwatch.weigh(call)")
+    stages: dict[str, int] = result["stages"]  # type: ignore[assignment]
+    detail: dict[str, int] = result["detail"]  # type: ignore[assignment]
+
+    assert stages["calls"] > 75 * MIB
+    assert 50 * MIB <= stages["one call"] < 54 * MIB
+    assert result["peak_bytes"] == stages["one call"]
+    assert detail["process_bytes"] == stages["calls"]
+
+
+def test_weights_that_are_used_where_they_are_mapped_are_counted() -> None:
+    """A call reads them, so they must fit: unlike those of a file that was only read and closed."""
+    result = watched(
+        "file = tempfile.NamedTemporaryFile(); file.write(os.urandom(1) * (60 * 2**20)); file.flush()\n"
+        "mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)\n"
+        "watch.weigh(lambda: sum(mapped[::4096]))"
+    )
+    detail: dict[str, int] = result["detail"]  # type: ignore[assignment]
+
+    assert detail["mapped_bytes"] == 60 * MIB
+    assert 60 * MIB <= result["peak_bytes"] < 64 * MIB  # type: ignore[operator]
+
+
+def test_the_stages_before_the_calls_still_count() -> None:
+    """A recipe whose loading takes more than its calls must fit while it loads."""
+    result = watched(
+        "spike = bytearray(b'x') * (80 * 2**20); del spike\nwatch.finish('load')\nwatch.weigh(lambda: None)"
+    )
+
+    assert 78 * MIB <= result["peak_bytes"] < 90 * MIB  # type: ignore[operator]

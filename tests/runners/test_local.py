@@ -57,7 +57,7 @@ def test_a_trial_is_measured(measure: Measure, tmp_path: Path) -> None:
     parts = outcome.parts.text_s + sum(outcome.parts.steps_s) + outcome.parts.decode_s
     assert 0.5 * outcome.parts.total_s < parts <= outcome.parts.total_s
     assert outcome.memory_bytes > 2**20
-    assert set(outcome.memory.stages) == {"load", "apply", "first call", "calls"}
+    assert set(outcome.memory.stages) == {"load", "apply", "first call", "calls", "one call"}
     assert outcome.similarity == pytest.approx(1.0, abs=1e-4)
     assert {100.0} == set(outcome.likeness.psnr_db)
     assert [(tmp_path / "trial" / name).stat().st_size > 0 for name in outcome.pictures] == [True, True]

@@ -1,0 +1,78 @@
+"""The C library's allocator, told to keep nothing that is freed, so that a process holds what it uses.
+
+glibc keeps freed memory for later, and how much of it depends on where the blocks happened to lie: processes
+that do the very same work differ by half in what they hold. Nothing may be timed after `keep_nothing`, since
+each large block is mapped and filled with zeros by the kernel from then on.
+"""
+
+import ctypes
+from pathlib import Path
+from typing import Any
+
+_MAPS = Path("/proc/self/maps")
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+_IS_MAPPED = 2  # malloc/malloc.c: a flag in the word before a block, which holds the block's size
+_BLOCK_BYTES = 65_536
+_LARGEST_BYTES = 2**30
+
+
+def trim() -> bool:
+    """Give all memory that is free back to the kernel; False where the allocator is not glibc's."""
+    library = _glibc()
+    if library is not None:
+        library.malloc_trim(0)
+    return library is not None
+
+
+def keep_nothing() -> bool:
+    """Make every freed block of 64 KiB or more go back to the kernel at once, from now on.
+
+    Such blocks are mapped one by one from now on. The holes that earlier ones left in the heap would still be
+    filled first, and would then be kept: they are taken up, without touching their pages.
+
+    Returns:
+        Whether it was done: False where the allocator is not glibc's.
+    """
+    library = _glibc()
+    if library is None or not trim():
+        return False
+    if not all(library.mallopt(name, _BLOCK_BYTES) for name in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD)):
+        return False
+    size = _LARGEST_BYTES
+    while size >= _BLOCK_BYTES:
+        block = library.malloc(size)
+        if block is None:  # an address space with a limit
+            size //= 2
+        elif ctypes.c_size_t.from_address(block - ctypes.sizeof(ctypes.c_size_t)).value & _IS_MAPPED:
+            library.free(block)  # no hole of this size is left
+            size = size * 3 // 4
+    return True
+
+
+def _glibc() -> Any:
+    """The C library whose `malloc` this process uses; None where that is not glibc's."""
+    try:
+        library = ctypes.CDLL(None)
+        library.malloc_trim, library.mallopt, library.gnu_get_libc_version  # noqa: B018 - looks them up
+        address = ctypes.cast(library.malloc, ctypes.c_void_p).value or 0
+        maps = _MAPS.read_text(encoding="utf-8", errors="replace").splitlines()
+    except (OSError, AttributeError, TypeError):
+        return None
+    library.malloc.restype, library.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+    library.free.restype, library.free.argtypes = None, [ctypes.c_void_p]
+    # jemalloc and tcmalloc, when preloaded, answer for `malloc` while glibc still answers for `malloc_trim`.
+    return library if _file_at(address, maps).startswith(("libc.so", "libc-")) else None
+
+
+def _file_at(address: int, maps: list[str]) -> str:
+    """Return the name of the file that is mapped at an address.
+
+    >>> _file_at(0x1800, ["1000-2000 r-xp 0 08:01 7    /lib/x86_64-linux-gnu/libc.so.6"])
+    'libc.so.6'
+    """
+    for line in maps:
+        span, *rest = line.split(None, 5)
+        first, last = (int(edge, 16) for edge in span.split("-"))
+        if first <= address < last:
+            return Path(rest[4]).name if len(rest) == 5 else ""
+    return ""
