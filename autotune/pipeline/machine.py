@@ -24,6 +24,7 @@ LIBRARIES = (
     "kernels",
     "sageattention",
     "flash-attn",
+    "flash_attn_3",
     "triton",
     "gguf",
     "openvino",

@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -75,6 +76,8 @@ def _become_trial(order: dict[str, Any], life_fd: int) -> None:
         ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
     with contextlib.suppress(OSError):  # when memory runs out, the kernel takes the trial and not the study
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    if order["scratch"]:
+        tempfile.tempdir = os.environ["TMPDIR"] = order["scratch"]
     log = os.open(Path(order["folder"]) / LOG_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)

@@ -73,7 +73,11 @@ class LocalRunner:
         folder.mkdir(parents=True, exist_ok=True)
         if job.cache:
             Path(job.cache).mkdir(parents=True, exist_ok=True)
-        ended = self._order("measure", job.to_json(), folder, time_limit_s=job.time_limit_s)
+        # Removed here, since a trial that is killed cannot: offloaded weights may lie in it.
+        with tempfile.TemporaryDirectory(prefix="autotune-trial-", ignore_cleanup_errors=True) as scratch:
+            ended = self._order(
+                "measure", job.to_json(), folder, time_limit_s=job.time_limit_s, scratch=scratch
+            )
         answer = _read_answer(folder)
         if answer is not None and "outcome" in answer and ended.kind is None:
             return _with_log(outcome_from_json(answer), folder)
@@ -158,13 +162,23 @@ class LocalRunner:
             )
         return answer
 
-    def _order(self, what: str, content: dict[str, Any], folder: Path, *, time_limit_s: float) -> "_End":
-        """Let the server fork a process for an order and sleep until it has ended."""
+    def _order(
+        self, what: str, content: dict[str, Any], folder: Path, *, time_limit_s: float, scratch: str = ""
+    ) -> "_End":
+        """Let the server fork a process for an order and sleep until it has ended.
+
+        Args:
+            what: The name of the order.
+            content: What it is about.
+            folder: Holds its question and its answer.
+            time_limit_s: It is killed after this many seconds.
+            scratch: Where it puts its temporary files; "" for where the system has them.
+        """
         self._is_cancelled = False
         (folder / OUTCOME_FILE).unlink(missing_ok=True)
         (folder / JOB_FILE).write_text(json.dumps(content), encoding="utf-8")
         channel = self._running_server()
-        channel.send(json.dumps({"do": what, "folder": str(folder)}).encode())
+        channel.send(json.dumps({"do": what, "folder": str(folder), "scratch": scratch}).encode())
         deadline, end = time.monotonic() + time_limit_s, _End()
         while True:
             try:
