@@ -34,8 +34,8 @@ def offered(name: str, target: Target, blueprint: Blueprint, **workload: object)
         ("prompt_embeds", CPU, NOTHING, ("live",)),
         ("fuse_qkv", CPU, UNET, (False, True)),
         ("fuse_qkv", CPU, NOTHING, (False,)),
-        ("quantization", CPU, UNET, ("none", "int8_weight_only", "int8_dynamic")),
-        ("quantization", TURING, UNET, ("none", "int8_weight_only")),
+        ("quantization", CPU, UNET, ("none", "int8_weight_only", "int8_dynamic", "int4_weight_only")),
+        ("quantization", TURING, UNET, ("none", "int8_weight_only", "float8_weight_only")),
         ("quantization", BARE, UNET, ("none",)),
         ("quantization", CPU, NOTHING, ("none",)),
         ("channels_last", CPU, UNET, (False, True)),
@@ -59,15 +59,6 @@ def offered(name: str, target: Target, blueprint: Blueprint, **workload: object)
         ("offload", HOPPER, NOTHING, ("none", "sequential")),
         ("offload", replace(HOPPER, libraries={}), UNET, ("none",)),
         ("offload", CPU, UNET, ("none",)),
-        ("compile", CPU, UNET, ("none", "regional", "full")),
-        ("compile", BARE, UNET, ("none",)),
-        ("compile", CPU, NOTHING, ("none",)),
-        ("compile_mode", HOPPER, UNET, ("default", "max-autotune-no-cudagraphs", "reduce-overhead")),
-        ("compile_mode", CPU, UNET, ("default",)),
-        ("compile_mode", BARE, UNET, ("default",)),
-        ("compile_vae", CPU, UNET, (False, True)),
-        ("compile_vae", BARE, UNET, (False,)),
-        ("compile_vae", CPU, NOTHING, (False,)),
         ("guidance_cutoff", CPU, UNET, (1.0, 0.8, 0.6, 0.4, 0.0)),
         ("guidance_cutoff", CPU, replace(UNET, pipeline_class="SanaPipeline"), (1.0, 0.0)),
         ("guidance_cutoff", CPU, FLUX, (1.0,)),
@@ -102,16 +93,6 @@ def test_what_a_workload_is_offered(
 ) -> None:
     """Values that could not act on these pictures are not offered."""
     assert expected == offered(name, CPU, UNET, **workload)
-
-
-def test_packages_bring_their_kernels() -> None:
-    """The dispatcher's kernels are offered where their package is installed and the GPU suits."""
-    libraries = {"flash-attn": "2.8", "sageattention": "2.2", "xformers": "0.0.35", "kernels": "0.13"}
-    found = offered("attention", replace(HOPPER, libraries=libraries), FLUX)
-
-    assert ("flash", "sage", "xformers", "_flash_3_hub") == tuple(
-        str(value).removeprefix("dispatch:") for value in found[-4:]
-    )
 
 
 def test_video_models_keep_their_layout() -> None:
