@@ -17,7 +17,7 @@ def domain(situation: Situation) -> Choice:
 
 
 def turn(setup: Setup, value: float) -> None:
-    """Patch the UNet's transformer blocks, and note which attend to fewer tokens than they are given."""
+    """Patch the UNet's transformer blocks, and note whether fewer tokens are attended to than given."""
     import functools
     import types
     from typing import Any
@@ -34,33 +34,34 @@ def turn(setup: Setup, value: float) -> None:
     # torch.compile knows neither the handles of hooks nor how to make the generator, which goes unused.
     about["hooks"].clear()
     about["args"]["generator"] = types.SimpleNamespace(device=torch.device(setup.device))
+    blocks = [module for module in unet.modules() if type(module).__name__ == "ToMeBlock"]
+    for block in blocks:
+        # One class for all, and of its old name: compile = regional looks for the name, and shares by class.
+        block.__class__ = type(blocks[0])
+    type(blocks[0]).__name__ = type(blocks[0])._parent.__name__  # noqa: SLF001
     merging = setup.notes.setdefault("token_merging_blocks", set())
 
     @torch.compiler.assume_constant_result
-    def note(index: int) -> int:
-        merging.add(index)
+    def note() -> int:
+        merging.add(0)
         return 0
 
-    def watch(index: int, block: Any) -> None:
-        whole, attend, given = block.forward, block.attn1.forward, [0]
+    # One block is watched: each that is would be compiled apart from the others.
+    first: Any = blocks[0]
+    whole, attend, given = first.forward, first.attn1.forward, [0]
 
-        @functools.wraps(whole)
-        def forward(hidden_states: torch.Tensor, *args: object, **kwargs: object) -> object:
-            given[0] = hidden_states.shape[1]
-            return whole(hidden_states, *args, **kwargs)
+    @functools.wraps(whole)
+    def forward(hidden_states: torch.Tensor, *args: object, **kwargs: object) -> object:
+        given[0] = hidden_states.shape[1]
+        return whole(hidden_states, *args, **kwargs)
 
-        @functools.wraps(attend)
-        def attend_and_note(hidden_states: torch.Tensor, *args: object, **kwargs: object) -> object:
-            if hidden_states.shape[1] < given[0]:
-                note(index)
-            return attend(hidden_states, *args, **kwargs)
+    @functools.wraps(attend)
+    def attend_and_note(hidden_states: torch.Tensor, *args: object, **kwargs: object) -> object:
+        if hidden_states.shape[1] < given[0]:
+            note()
+        return attend(hidden_states, *args, **kwargs)
 
-        block.forward, block.attn1.forward = forward, attend_and_note
-
-    for index, block in enumerate(m for m in unet.modules() if type(m).__name__ == "ToMeBlock"):
-        watch(index, block)
-        # compile = regional finds the blocks by the name of their class.
-        type(block).__name__ = type(block)._parent.__name__  # noqa: SLF001
+    first.forward, first.attn1.forward = forward, attend_and_note
 
 
 def applied(setup: Setup, value: float) -> str | None:
@@ -73,7 +74,7 @@ def applied(setup: Setup, value: float) -> str | None:
     if ratio != value:
         return f"The denoiser's blocks merge a share of {ratio:g}."
     merging = setup.notes.get("token_merging_blocks", set())
-    return None if merging else f"All tokens were attended to in each of the {len(patched)} patched blocks."
+    return None if merging else f"The first of {len(patched)} patched blocks attended to all tokens."
 
 
 KNOB = Knob(

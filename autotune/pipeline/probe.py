@@ -251,7 +251,9 @@ def _abilities(pipeline_class: Any, modules: dict[str, torch.nn.Module], facts: 
         "attention_dispatcher": any(hasattr(processor, "_attention_backend") for processor in processors),
         "attn_processor_2_0": bool(processors)
         and all(type(p).__name__ == "AttnProcessor2_0" for p in processors),
-        "fuse_qkv": hasattr(denoiser, "fuse_qkv_projections") and "Sana" not in type(denoiser).__name__,
+        # Sana has nothing to fuse, and the processors of LTX do not use what was fused (diffusers 0.42).
+        "fuse_qkv": hasattr(denoiser, "fuse_qkv_projections")
+        and not type(denoiser).__name__.startswith(("Sana", "LTX")),
         "attention_mask": facts.get("denoiser") == "transformer"
         and "encoder_attention_mask" in inspect.signature(denoiser.forward).parameters,
         "repeated_blocks": bool(getattr(denoiser, "_repeated_blocks", None)),
