@@ -25,8 +25,9 @@ def is_grouped(settings: Settings) -> bool:
 
 def quantized_formats(settings: Settings) -> tuple[str, ...]:
     """Return the formats in which these settings quantize weights, of whichever part."""
-    formats = (str(value) for name, value in settings.items() if name.startswith("quantization"))
-    return tuple(value for value in formats if value != "none")
+    # By name: a conflict that goes through all settings keeps a space from being searched knob by knob.
+    names = ("quantization", "quantization_at_load", "quantization_text_encoder")
+    return tuple(value for name in names if (value := str(settings.get(name, "none"))) != "none")
 
 
 def has_torchao(settings: Settings) -> bool:
