@@ -9,7 +9,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from autotune.knob import Settings, Value
 
@@ -17,7 +17,7 @@ Conflict: TypeAlias = Callable[[Settings], str | None]
 Choices: TypeAlias = Mapping[str, Sequence[Value]]
 
 _EXACT = 20_000
-_SAMPLES = 3_000
+_PROBES = 300
 _TRIES, _POOL = 40, 32
 
 
@@ -122,7 +122,9 @@ def every_valid(choices: Choices, conflicts: Sequence[Conflict]) -> Iterator[dic
         stack += [(depth + 1, new) for new in reversed([*following]) if new is not None]
 
 
-def count_valid(choices: Choices, conflicts: Sequence[Conflict], rng: random.Random) -> Count:
+def count_valid(
+    choices: Choices, conflicts: Sequence[Conflict], rng: random.Random, *, samples: int = 2_000
+) -> Count:
     """Return how many combinations are valid: counted where they are few, else estimated.
 
     The estimate is D. E. Knuth's, "Estimating the efficiency of backtrack programs" (1975): the mean, over
@@ -132,6 +134,7 @@ def count_valid(choices: Choices, conflicts: Sequence[Conflict], rng: random.Ran
         choices: The values of each knob.
         conflicts: Each says why settings cannot go together, or None.
         rng: For the estimate.
+        samples: Ways down the tree, for the estimate: four times as many halve its interval.
 
     >>> count_valid({"a": (1, 2), "b": (1, 2, 3)}, [], random.Random(0)).describe()
     '6'
@@ -139,12 +142,13 @@ def count_valid(choices: Choices, conflicts: Sequence[Conflict], rng: random.Ran
     if math.prod(len(values) for values in choices.values()) <= _EXACT:
         number = sum(1 for _ in every_valid(choices, conflicts))
         return Count(value=number, low=number, high=number)
-    begun = _begin(choices, conflicts)
+    ordered = _most_read_first(choices, conflicts, rng)
+    begun = _begin(ordered, conflicts)
     if begun is None:
         return Count(value=0, low=0, high=0)
-    weights = [found[1] if (found := _descend(begun, choices, rng)) else 0.0 for _ in range(_SAMPLES)]
-    mean = sum(weights) / _SAMPLES
-    spread = math.sqrt(sum((weight - mean) ** 2 for weight in weights) / (_SAMPLES - 1) / _SAMPLES)
+    weights = [found[1] if (found := _descend(begun, ordered, rng)) else 0.0 for _ in range(samples)]
+    mean = sum(weights) / samples
+    spread = math.sqrt(sum((weight - mean) ** 2 for weight in weights) / (samples - 1) / samples)
     return Count(value=mean, low=max(mean - 2 * spread, 0.0), high=mean + 2 * spread)
 
 
@@ -172,6 +176,32 @@ def draw_valid(
     if found:
         return rng.choices([settings for settings, _ in found], [weight for _, weight in found])[0]
     return next(every_valid(choices, conflicts), None)
+
+
+class _Reading(dict[str, Value]):
+    """Settings that count how often each of them is read."""
+
+    def __init__(self, settings: Mapping[str, Value], reads: dict[str, int]) -> None:
+        super().__init__(settings)
+        self._reads = reads
+
+    def __getitem__(self, name: str) -> Value:
+        self._reads[name] = self._reads.get(name, 0) + 1
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - as dict's
+        self._reads[name] = self._reads.get(name, 0) + 1
+        return super().get(name, default)
+
+
+def _most_read_first(choices: Choices, conflicts: Sequence[Conflict], rng: random.Random) -> Choices:
+    """Order knobs so that those which decide about many others are set first: ways then differ less."""
+    reads: dict[str, int] = {}
+    for _ in range(_PROBES):
+        settings = _Reading({name: rng.choice(values) for name, values in choices.items()}, reads)
+        for conflict in conflicts:
+            conflict(settings)
+    return {name: choices[name] for name in sorted(choices, key=lambda name: -reads.get(name, 0))}
 
 
 def _begin(choices: Choices, conflicts: Sequence[Conflict]) -> _State | None:

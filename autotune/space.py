@@ -12,6 +12,8 @@ from autotune.errors import KnobError, PlanError, SpaceError, UnknownName
 from autotune.knob import Choice, Knob, Settings, Situation, Value, is_same
 from autotune.recipe import Recipe, canonical
 
+_WAYS = 10_000  # down the tree of choices, to estimate how many are valid: about three seconds
+
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSpace:
@@ -84,7 +86,7 @@ class SearchSpace:
         Args:
             seed: Of the estimate.
         """
-        return count_valid(self.choices, self._conflicts(), random.Random(seed))
+        return count_valid(self.choices, self._conflicts(), random.Random(seed), samples=_WAYS)
 
     def is_searched(self, settings: Settings) -> bool:
         """Whether full settings are valid and inside the plan's choices."""
