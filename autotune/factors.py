@@ -9,7 +9,7 @@ from autotune.knob import Value
 from autotune.samples import median
 
 _MIB = 2**20
-_CONTEXT_BYTES = {"cuda": 450 * _MIB, "cpu": 60 * _MIB}
+_CONTEXT_BYTES = {"cuda": 450 * _MIB, "cpu": 20 * _MIB}
 _PATIENCE = 3  # so many trials weigh as much as what was known before any
 _SWEEPS = 6
 _APART = 0.2  # trials whose live bytes differ by less say nothing about a slope

@@ -14,7 +14,6 @@ from autotune.knob import Settings, Value
 from autotune.space import SearchSpace
 from autotune.target import Target
 
-_SAMPLE = 400
 _SURE = 1.96  # standard deviations of a 95 % interval
 
 
@@ -127,9 +126,15 @@ class Fitter:
         made = forecast(kept, self.footprint, self.space.situation.target, self.factors)
         return Fit(settings=kept, made=made)
 
-    def count(self, seed: int = 0) -> Counts:
-        """Return how many recipes exist, are valid and fit, the last by drawing."""
-        fits = [self.forecast(settings).made for settings in self._drawn(random.Random(seed))]
+    def count(self, sample: int, seed: int = 0) -> Counts:
+        """Return how many recipes exist, are valid and fit, the last by drawing.
+
+        Args:
+            sample: How many recipes are drawn where there are more.
+            seed: Of the draws, and of the estimate of how many are valid.
+        """
+        drawn = self._drawn(sample, random.Random(seed))
+        fits = [self.forecast(settings).made for settings in drawn]
         return Counts(
             exist=self.space.combinations,
             valid=self.space.count(seed),
@@ -192,11 +197,11 @@ class Fitter:
                 return best
             best = smaller
 
-    def _drawn(self, rng: random.Random) -> list[dict[str, Value]]:
-        """Valid recipes: all of them where they are few, else as many as are worth the time, drawn evenly."""
-        if self.space.combinations <= _SAMPLE:
+    def _drawn(self, sample: int, rng: random.Random) -> list[dict[str, Value]]:
+        """Valid recipes: all of them where they are few, else a sample that is drawn evenly."""
+        if self.space.combinations <= sample:
             return list(self.space.valid())
-        return [self.space.draw(rng) for _ in range(_SAMPLE)]
+        return [self.space.draw(rng) for _ in range(sample)]
 
     def _axes(self) -> "list[list[Way]]":
         """The ways to save memory that are searched here, offloading first."""

@@ -95,7 +95,13 @@ def encoders_of(footprint: Footprint) -> tuple[str, ...]:
 def loaded(settings: Settings, footprint: Footprint) -> Amount:
     """Return what all files come to in the memory of the machine, before any knob has changed a part."""
     dtype, parts = loading_format(settings), footprint.weights.items()
-    return total(_mapped(part, dtype) for name, part in parts if name != "vae_tiny")
+    is_smaller = settings.get("quantization_at_load", "none") != "none"
+    amounts = []
+    for name, part in parts:
+        whole = _mapped(part, dtype) if name != "vae_tiny" else Amount()
+        is_certain = not (is_smaller and part.stage == DENOISE)
+        amounts.append(whole if is_certain else Amount(0, whole.usual))
+    return total(amounts)
 
 
 def _mapped(part: Weights, dtype: str) -> Amount:
@@ -136,7 +142,9 @@ def at_rest(name: str, settings: Settings, footprint: Footprint, *, kind: str) -
 
 def runs_in_engine(stage: str, settings: Settings) -> bool:
     """Whether a stage is computed by something else than torch, which manages its own memory."""
-    names = (name for name in _ENGINES.get(stage, ()) if settings.get(name, "none") not in ("none", False))
+    names = (
+        name for name in _ENGINES.get(stage, ()) if settings.get(name, "none") not in ("none", "torch", False)
+    )
     return next(names, None) is not None
 
 

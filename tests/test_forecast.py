@@ -2,15 +2,19 @@
 
 import itertools
 import random
+from dataclasses import replace
 
 import pytest
 
 from autotune.factors import Factors, Seen, Stage, fit
 from autotune.footprint import Footprint, Linear, Run, Weights
 from autotune.forecast import Forecast, forecast, learn
-from autotune.knob import Value
+from autotune.knob import Situation, Value
+from autotune.knobs import all_knobs
 from autotune.measurement import Memory
+from autotune.space import build_space
 from autotune.target import Target
+from tests.knobs.places import HOPPER, UNET, WORKLOAD
 
 CUDA, CPU = Target(device="cuda"), Target(device="cpu")
 GIB = 2**30
@@ -148,6 +152,14 @@ def test_a_stream_fetches_ahead() -> None:
 def test_what_was_not_weighed_counts_nothing_in_the_lower_bound(settings: dict[str, Value]) -> None:
     """An engine manages its own memory and a swapped part is unknown: neither may refuse a recipe."""
     assert forecast(settings, FOOTPRINT, CPU).device["denoise"].lower_bound == 760
+
+
+def test_defaults_that_are_spelt_out_change_nothing() -> None:
+    """Full settings, as a space holds them, are forecast as those that leave the defaults out."""
+    situation = Situation(target=HOPPER, blueprint=UNET, workload=replace(WORKLOAD, batch=4))
+    defaults = build_space(all_knobs(), situation).defaults
+
+    assert forecast(defaults, FOOTPRINT, CUDA).device == forecast({}, FOOTPRINT, CUDA).device
 
 
 def test_on_a_cpu_there_is_one_memory() -> None:

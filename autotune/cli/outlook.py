@@ -79,6 +79,7 @@ def look(
     limits: tuple[int | None, int | None],
     asked: Mapping[str, Value] | None = None,
     allow_approximate: bool = False,
+    sample: int = 400,
 ) -> Outlook:
     """Return what there is to say about a model on a machine.
 
@@ -88,6 +89,7 @@ def look(
         limits: Memory of the device and of the machine; None for the target's own, and for no limit.
         asked: Settings of a recipe that the user wants forecast.
         allow_approximate: Whether knobs that change what is computed are counted.
+        sample: How many recipes are drawn to estimate how many fit.
     """
     space = build_space(all_knobs(), situation, allow_approximate=allow_approximate)
     device_bytes = limits[0] or _usable(situation)
@@ -97,7 +99,7 @@ def look(
         footprint=footprint,
         situation=situation,
         budget=budget,
-        counts=fitter.count(),
+        counts=fitter.count(sample),
         untuned=fitter.forecast({}),
         asked=None if asked is None else fitter.forecast(asked),
         why_not_asked=None if asked is None else space.why_not(asked),

@@ -18,7 +18,7 @@ _Text = str | None
 _Count = int | None
 
 EXAMPLES = (
-    "autotune plan demo",
+    "autotune plan demo --device cpu",
     "autotune plan arch:sdxl --vram 8GiB",
     "autotune plan arch:flux-dev --target rtx-4090 --host-memory 32GiB",
     "autotune plan arch:sdxl --vram 8GiB --set dtype=float16 --set offload=model",
@@ -74,6 +74,7 @@ def plan(
     work = work if guidance is None else replace(work, guidance=guidance)
     asked = _asked(recipe, settings or [])
     limits = (_bytes(vram), _bytes(host_memory))
+    _check_target(target or "", device, limits[0])
     if not is_json:
         remark("reading the model's configuration; the first time takes half a minute for a large one …")
     with LocalRunner() as runner:
@@ -139,33 +140,41 @@ def _asked(recipe: Path | None, pairs: list[str]) -> "dict[str, Value] | None":
     return asked
 
 
-def _target(here: "Target", name: str, device: str, limit_bytes: int | None) -> "Target":
-    """The machine that is planned for: a card by name, any CUDA GPU, or this machine's CPU.
+def _check_target(name: str, device: str, limit_bytes: int | None) -> None:
+    """Refuse a target that is none, before anything is started.
 
     Raises:
         UnknownName: There is no such card.
-        UsageError: The device is neither cpu nor cuda, or a card was named beside a CPU.
+        UsageError: The device is neither cpu nor cuda, a card was named beside a CPU, or there is no limit.
     """
     from autotune.errors import UsageError
-    from autotune.gpus import Gpu, as_target, known_gpu
+    from autotune.gpus import known_gpu
 
-    if device == "cpu":
-        if name:
-            raise UsageError("'--target' names a GPU, and '--device' is cpu. Leave one of them out.")
-        return here
-    if not device.startswith("cuda"):
-        raise UsageError(f"'--device {device}' cannot be planned for. Name cpu or cuda.")
     if name:
-        return as_target(known_gpu(name), here)
-    if limit_bytes is None:
+        known_gpu(name)
+    if device == "cpu" and name:
+        raise UsageError("'--target' names a GPU, and '--device' is cpu. Leave one of them out.")
+    if device != "cpu" and not device.startswith("cuda"):
+        raise UsageError(f"'--device {device}' cannot be planned for. Name cpu or cuda.")
+    if device != "cpu" and not name and limit_bytes is None:
         raise UsageError(
             "There is nothing to fit into. Say how much memory there is with --vram 8GiB, name a card with "
             "--target rtx-4060, or plan for this machine with --device cpu."
         )
+
+
+def _target(here: "Target", name: str, device: str, limit_bytes: int | None) -> "Target":
+    """The machine that is planned for: a card by name, any CUDA GPU, or this machine's CPU."""
+    from autotune.gpus import Gpu, as_target, known_gpu
+
+    if device == "cpu":
+        return here
+    if name:
+        return as_target(known_gpu(name), here)
     generic = Gpu(
         name="cuda",
         title="any CUDA GPU",
-        memory_bytes=limit_bytes,
+        memory_bytes=limit_bytes or 0,
         compute_capability=(8, 6),
         bandwidth_gb_s=0,
     )
