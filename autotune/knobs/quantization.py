@@ -101,12 +101,17 @@ def conflict(settings: Settings, situation: Situation) -> str | None:
     value = str(settings.get("quantization", "none"))
     if value == "none":
         return None
-    if value == "int8_dynamic" and settings.get("trace", False):
+    capability = situation.target.compute_capability
+    if settings.get("trace", False) and value == "int8_dynamic":
         return (
             "quantization = int8_dynamic does not go with trace: torch.jit.trace cannot record its product "
             "('iter->isIntList() INTERNAL ASSERT FAILED', seen with torch 2.13). int8_weight_only does."
         )
-    capability = situation.target.compute_capability
+    if settings.get("trace", False) and value == "int4_weight_only" and capability is None:
+        return (
+            "quantization = int4_weight_only does not go with trace on a CPU: its recorded product fails "
+            "when it is repeated ('failed in the TorchScript interpreter', seen with torch 2.13)."
+        )
     is_old = capability is not None and capability < (8, 9) and version_of(situation, "torch") < (2, 13)
     if value.startswith("float8") and is_old and settings.get("compile", "none") != "none":
         return (

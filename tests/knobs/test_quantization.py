@@ -202,6 +202,7 @@ def test_an_encoder_that_was_left_out_is_found(folder_of: Folders, situated: Sit
         ({"quantization": "nvfp4_weight_only", "offload": "group_leaf"}, "exchanged in place"),
         ({"quantization": "int8_dynamic", "offload": "sequential"}, "inference_mode"),
         ({"quantization": "int8_dynamic", "trace": True}, "cannot record"),
+        ({"quantization": "int4_weight_only", "trace": True, "dtype": "bfloat16"}, "when it is repeated"),
         ({"quantization_text_encoder": "int8_weight_only", "dtype": "float16"}, "overflows"),
         ({"quantization_text_encoder": "int8_weight_only", "prompt_embeds": "precomputed"}, "pointless"),
         ({"quantization_text_encoder": "int4_weight_only"}, "needs dtype = bfloat16"),
@@ -248,16 +249,6 @@ def _fuse(part: Any) -> None:
     part.fuse_qkv_projections()
 
 
-def _trace(part: Any) -> None:
-    given = (torch.zeros(1, 4, 4, 4, dtype=part.dtype), torch.zeros(1, 7, 32, dtype=part.dtype))
-    times = torch.ones(1, dtype=torch.long)
-
-    def forward(sample: torch.Tensor, text: torch.Tensor) -> Any:
-        return part(sample, text, timestep=times, return_dict=False)[0]
-
-    torch.jit.trace(forward, given, check_trace=False)
-
-
 @pytest.mark.parametrize(
     ("value", "change", "error"),
     [
@@ -265,7 +256,6 @@ def _trace(part: Any) -> None:
         ("float8_weight_only", _offload_layers, NotImplementedError),
         ("int4_weight_only", _offload_layers, NotImplementedError),
         ("nvfp4_weight_only", _offload_groups, NotImplementedError),
-        ("int8_dynamic", _trace, RuntimeError),
         ("int8_weight_only", _fuse, NotImplementedError),
         ("float8_weight_only", _fuse, AttributeError),
     ],
@@ -283,6 +273,17 @@ def test_what_is_refused_or_ordered_really_fails(
 
     with pytest.raises(error):
         _draw_after(change, setup)
+
+
+@pytest.mark.parametrize("value", ["int8_dynamic", "int4_weight_only"])
+def test_what_cannot_be_traced_really_fails(value: str, folder_of: Folders, situated: Situations) -> None:
+    """While it is recorded or when it is repeated, in the denoiser's first call."""
+    settings: dict[str, Value] = {"quantization": value, "dtype": "bfloat16", "trace": True}
+    setup = turned(folder_of("pixart"), situated("pixart"), settings)
+
+    with pytest.raises(RuntimeError):
+        pictures_of(setup)
+    assert "trace" in str(KNOB.conflict(settings, situated("pixart")))
 
 
 @pytest.mark.parametrize("value", HERE[:4])
