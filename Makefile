@@ -23,7 +23,7 @@ GPU_WORK     := build/gpu
 RUN          := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check bench docs golden study gpu-check constraints clean
+.PHONY: help setup demo test test-fast check bench bench-forecast bench-cases docs golden study gpu-check constraints clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,6 +59,12 @@ check: setup ## Format, lint, types, floors and shape: half a minute
 
 bench: setup ## What autotune itself costs, as ratios measured in one run
 	$(BIN)/python -m tests.bench.overheads
+
+bench-forecast: setup ## How far the forecast of memory is from all that was measured, and that it refuses nothing feasible
+	$(BIN)/python -m tests.bench.forecast
+
+bench-cases: setup ## Measure on this CPU what recipes need, the demo model's and full-size ones; results under studies/forecast-cpu
+	$(BIN)/python -m tests.bench.weigh_cases
 
 docs: setup ## Write the reference again from the code
 	$(BIN)/python docs/generate.py
