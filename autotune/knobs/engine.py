@@ -24,11 +24,12 @@ def conflict(settings: Settings, situation: Situation) -> str | None:
     value = str(settings.get("engine", "torch"))
     if value == "torch":
         return None
-    if value == "openvino" and settings.get("dtype", "float32") == "bfloat16":
-        return (
-            "engine = openvino computes in 32 bits, in which it has no operations for weights of dtype = "
-            "bfloat16 (OpenVINO 2026.4, GroupNormalization). Use engine = openvino_bf16."
-        )
+    if settings.get("dtype", "float32") == "bfloat16" and value in ("openvino", "onnxruntime"):
+        seen = {
+            "openvino": "OpenVINO 2026.4: no GroupNormalization of bfloat16 in 32 bits; take openvino_bf16",
+            "onnxruntime": "ONNX Runtime 1.31: no Conv of bfloat16",
+        }
+        return f"engine = {value} does not go with dtype = bfloat16 ({seen[value]})."
     hidden = "its work is done in the Python code of the denoiser, which an engine does not run"
     copied = "the engine has a copy of the weights, made as they were"
     tensors = "its weights are tensors of a kind of their own, which no engine reads"

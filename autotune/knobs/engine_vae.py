@@ -30,11 +30,12 @@ def conflict(settings: Settings, situation: Situation) -> str | None:
     value = str(settings.get("engine_vae", "torch"))
     if value == "torch":
         return None
-    if value == "openvino" and settings.get("dtype", "float32") == "bfloat16":
-        return (
-            "engine_vae = openvino computes in 32 bits, in which it has no operations for weights of dtype = "
-            "bfloat16 (OpenVINO 2026.4, GroupNormalization). Use engine_vae = openvino_bf16."
-        )
+    if settings.get("dtype", "float32") == "bfloat16" and value in ("openvino", "onnxruntime"):
+        seen = {
+            "openvino": "OpenVINO 2026.4: no GroupNormalization of bfloat16 in 32 bits; take openvino_bf16",
+            "onnxruntime": "ONNX Runtime 1.31: no Conv of bfloat16",
+        }
+        return f"engine_vae = {value} does not go with dtype = bfloat16 ({seen[value]})."
     others: tuple[tuple[str, object, str], ...] = (
         ("compile_vae", False, "the engine runs what would be compiled"),
         ("offload", "none", "its hooks bring weights to the VAE, and the engine has a copy of its own"),
