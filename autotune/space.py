@@ -8,11 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from autotune.combinations import Conflict, Count, count_valid, draw_valid, every_valid
+from autotune.counting import Counter, TooLargeError, share_without
 from autotune.errors import KnobError, PlanError, SpaceError, UnknownName
 from autotune.knob import Choice, Knob, Settings, Situation, Value, is_same
 from autotune.recipe import Recipe, canonical
 
 _WAYS = 10_000  # down the tree of choices, to estimate how many are valid: about three seconds
+_DRAWS = 1_000  # to estimate the share that a forecast refuses
+_ATTEMPTS = 200  # to draw what a forecast does not refuse
+_FEW = 2_000  # valid combinations: each of them is forecast
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,12 +85,24 @@ class SearchSpace:
         return every_valid(self.choices, self._conflicts())
 
     def count(self, seed: int = 0) -> Count:
-        """Return how many combinations are valid: exactly where they are few, else estimated.
+        """Return how many combinations are valid: exactly, unless a forecast refuses some of very many.
+
+        Also estimated are spaces whose conflicts look at too many knobs at once.
 
         Args:
             seed: Of the estimate.
         """
-        return count_valid(self.choices, self._conflicts(), random.Random(seed), samples=_WAYS)
+        rng = random.Random(seed)
+        if self._counter is None:
+            return count_valid(self.choices, self._conflicts(), rng, samples=_WAYS)
+        number = self._counter.count()
+        if self.refuse is not None and 0 < number <= _FEW:
+            number = sum(1 for _ in self.valid())
+        elif self.refuse is not None and number:
+            drawn = [settings for _ in range(_DRAWS) if (settings := self._counter.draw(rng)) is not None]
+            share, low, high = share_without(self.refuse, drawn)
+            return Count(value=share * number, low=low * number, high=high * number)
+        return Count(value=number, low=number, high=number)
 
     def is_searched(self, settings: Settings) -> bool:
         """Whether full settings are valid and inside the plan's choices."""
@@ -94,12 +110,16 @@ class SearchSpace:
         return inside and self._conflict(settings) is None
 
     def draw(self, rng: random.Random) -> dict[str, Value]:
-        """Return one valid combination, drawn evenly; nearly so where valid ones are rare.
+        """Return one valid combination, drawn evenly; nearly so where a forecast leaves few of them.
 
         Raises:
             SpaceError: There is no valid combination.
         """
-        drawn = draw_valid(self.choices, self._conflicts(), rng)
+        counter, drawn = self._counter, None
+        if counter is not None and counter.count():
+            drawn = self._drawn_evenly(counter, rng)
+        if drawn is None and (counter is None or counter.count()):
+            drawn = draw_valid(self.choices, self._conflicts(), rng)
         if drawn is None:
             raise SpaceError("Every combination is in conflict. Widen the plan's [knobs].")
         return drawn
@@ -113,13 +133,32 @@ class SearchSpace:
                     if self.is_searched(changed):
                         yield changed
 
+    @functools.cached_property
+    def _counter(self) -> Counter | None:
+        """What counts the combinations without a conflict, forecasts left aside; None where it cannot."""
+        try:
+            counter = Counter(self.choices, self._own_conflicts())
+            counter.count()
+        except TooLargeError:
+            return None
+        return counter
+
+    def _drawn_evenly(self, counter: Counter, rng: random.Random) -> dict[str, Value] | None:
+        for _ in range(_ATTEMPTS):
+            settings = counter.draw(rng)
+            if settings is None or self.refuse is None or self.refuse(settings) is None:
+                return settings
+        return None
+
     def _conflict(self, settings: Settings) -> str | None:
         return next((reason for ask in self._conflicts() if (reason := ask(settings))), None)
 
     def _conflicts(self) -> list[Conflict]:
         """What is asked of settings: each knob's conflict, then the forecast."""
-        own = [functools.partial(_ask, knob, self.situation) for knob in self.knobs]
-        return [*own, *([self.refuse] if self.refuse is not None else [])]
+        return [*self._own_conflicts(), *([self.refuse] if self.refuse is not None else [])]
+
+    def _own_conflicts(self) -> list[Conflict]:
+        return [functools.partial(_ask, knob, self.situation) for knob in self.knobs]
 
 
 def _ask(knob: Knob, situation: Situation, settings: Settings) -> str | None:
