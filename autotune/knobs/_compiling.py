@@ -96,21 +96,34 @@ def text_encoders(pipeline: Any) -> list[Any]:
     return [part for part in found if part is not None]
 
 
-def compiled_parts(pipeline: Any) -> list[tuple[str, Any, Any]]:
+def versions_of(module: Any) -> list[str]:
+    """Return what each compiled version of a module demands, as `compiled_versions` does.
+
+    Where a loop over its blocks was broken, torch leaves the module alone and compiles what it calls.
+    """
+    from autotune.knobs._evidence import compiled_versions
+
+    inner = (each for child in module.modules() if (each := compiled_versions(child.forward)))
+    return compiled_versions(module.forward) or next(inner, [])
+
+
+def compiled_parts(pipeline: Any) -> list[tuple[str, list[str], Any]]:
     """Return all that is called compiled: denoisers, text encoders and the VAE's `decode`."""
+    from autotune.knobs._evidence import compiled_versions
+
     calls = list(compiled_calls([*denoisers(pipeline), *text_encoders(pipeline)]))
     decode = getattr(getattr(pipeline, "vae", None), "decode", None)
     plain = getattr(decode, "_torchdynamo_orig_callable", None)
-    return calls if plain is None else [*calls, ("VAE", plain, _compiler(decode))]
+    return calls if plain is None else [*calls, ("VAE", compiled_versions(plain), _compiler(decode))]
 
 
-def compiled_calls(parts: Iterable[Any]) -> Iterator[tuple[str, Any, Any]]:
-    """Yield each module that is called compiled: its class, its plain `forward`, and its compiler."""
+def compiled_calls(parts: Iterable[Any]) -> Iterator[tuple[str, list[str], Any]]:
+    """Yield each module that is called compiled: its class, its compiled versions, and its compiler."""
     from autotune.knobs._evidence import compiled_modules
 
     for part in parts:
         for module in compiled_modules(part):
-            yield type(module).__name__, module.forward, _compiler(module._compiled_call_impl)  # noqa: SLF001
+            yield type(module).__name__, versions_of(module), _compiler(module._compiled_call_impl)  # noqa: SLF001
 
 
 def options_of(compiler: Any) -> dict[str, Any]:

@@ -61,8 +61,8 @@ def conflict(settings: Settings, situation: Situation) -> str | None:
 
 def applied(setup: Setup, value: str) -> str | None:
     """Look at which modules are called compiled, and at whether any of their code was really compiled."""
-    from autotune.knobs._compiling import denoisers
-    from autotune.knobs._evidence import compiled_modules, compiled_versions
+    from autotune.knobs._compiling import denoisers, versions_of
+    from autotune.knobs._evidence import compiled_modules
 
     called = []
     for part in denoisers(setup.pipeline):
@@ -72,7 +72,7 @@ def applied(setup: Setup, value: str) -> str | None:
         if (value == "full") != (modules[0] is part):
             return f"{len(modules)} modules are called compiled, the first one a {type(modules[0]).__name__}."
         called += modules
-    idle = sorted({type(module).__name__ for module in called if not compiled_versions(module.forward)})
+    idle = sorted({type(module).__name__ for module in called if not versions_of(module)})
     return f"{', '.join(idle)} was to be compiled, but no graph of it was made." if idle else None
 
 

@@ -33,15 +33,14 @@ def conflict(settings: Settings, situation: Situation) -> str | None:
 def applied(setup: Setup, value: str) -> str | None:
     """Look at what the denoiser's graphs were given to."""
     from autotune.knobs._compiling import compiled_calls, denoisers
-    from autotune.knobs._evidence import compiled_versions
 
     calls = list(compiled_calls(denoisers(setup.pipeline)))
     if not calls:
         return "No module of the denoiser is called compiled."
-    for name, plain, compiler in calls:
+    for name, versions, compiler in calls:
         used = getattr(compiler, "compiler_name", type(compiler).__name__)
-        if used != value or not compiled_versions(plain):
-            return f"{len(compiled_versions(plain))} graphs of {name} were given to {used}."
+        if used != value or not versions:
+            return f"{len(versions)} graphs of {name} were given to {used}."
     return None
 
 

@@ -47,9 +47,8 @@ def _can_vary(situation: Situation) -> bool:
 def applied(setup: Setup, value: str) -> str | None:
     """Look at the sizes that the compiled versions demand of their inputs."""
     from autotune.knobs._compiling import compiled_parts, has_open_sizes
-    from autotune.knobs._evidence import compiled_versions
 
-    guards = [each for _, plain, _ in compiled_parts(setup.pipeline) for each in compiled_versions(plain)]
+    guards = [each for _, versions, _ in compiled_parts(setup.pipeline) for each in versions]
     if not guards:
         return "No graph was made of anything."
     dynamic = sum(map(has_open_sizes, guards))

@@ -57,13 +57,11 @@ def conflict(settings: Settings, situation: Situation) -> str | None:
 def applied(setup: Setup, value: str) -> str | None:
     """Look at the options that compiled parts were given, or at whether their weights became constants."""
     from autotune.knobs._compiling import compiled_parts, has_frozen_weights, options_of
-    from autotune.knobs._evidence import compiled_versions
 
     parts = compiled_parts(setup.pipeline)
     if not parts:
         return "Nothing is called compiled."
-    for name, plain, compiler in parts:
-        guards = compiled_versions(plain)
+    for name, guards, compiler in parts:
         if not guards:
             return f"No graph of {name} was made."
         if value == "freezing" and not any(map(has_frozen_weights, guards)):

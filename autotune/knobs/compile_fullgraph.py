@@ -40,7 +40,6 @@ def applied(setup: Setup, value: bool) -> str | None:
     from torch._dynamo.utils import counters
 
     from autotune.knobs._compiling import compiled_parts
-    from autotune.knobs._evidence import compiled_versions
 
     parts = compiled_parts(setup.pipeline)
     if not parts:
@@ -48,9 +47,7 @@ def applied(setup: Setup, value: bool) -> str | None:
     breaks = sum(counters["graph_break"].values())
     if not breaks:
         return f"No graph was broken: each of the {len(parts)} compiled modules is whole."
-    return (
-        None if any(compiled_versions(plain) for _, plain, _ in parts) else f"{breaks} breaks left no graph."
-    )
+    return None if any(versions for _, versions, _ in parts) else f"{breaks} breaks left no graph."
 
 
 KNOB = Knob(

@@ -56,14 +56,13 @@ def conflict(settings: Settings, situation: Situation) -> str | None:
 
 def applied(setup: Setup, value: bool) -> str | None:
     """Look at whether every text encoder is called compiled, and at whether graphs of them were made."""
-    from autotune.knobs._compiling import text_encoders
-    from autotune.knobs._evidence import compiled_versions
+    from autotune.knobs._compiling import text_encoders, versions_of
 
     encoders = text_encoders(setup.pipeline)
     plain = [type(part).__name__ for part in encoders if getattr(part, "_compiled_call_impl", None) is None]
     if plain or not encoders:
         return f"Not called compiled: {', '.join(plain) or 'any text encoder, as there is none'}."
-    idle = sorted({type(part).__name__ for part in encoders if not compiled_versions(part.forward)})
+    idle = sorted({type(part).__name__ for part in encoders if not versions_of(part)})
     return f"{', '.join(idle)} was to be compiled, but no graph of it was made." if idle else None
 
 
