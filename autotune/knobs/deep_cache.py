@@ -23,7 +23,6 @@ def domain(situation: Situation) -> Choice:
 def turn(setup: Setup, value: int) -> None:
     """Put DeepCache's wrappers around the UNet's blocks, and count how often the deepest one is computed."""
     import functools
-    from collections.abc import Callable
     from typing import Any
 
     import torch
@@ -36,22 +35,39 @@ def turn(setup: Setup, value: int) -> None:
 
     # Never compiled: code with a count that changes would be compiled anew each time.
     @torch.compiler.disable
-    def count(what: str) -> None:
-        seen[what] += 1
+    def count_deep() -> None:
+        seen["deep"] += 1
 
-    def counting(run: Callable[..., Any], what: str) -> Callable[..., Any]:
-        @functools.wraps(run)
-        def run_and_count(*args: object, **kwargs: object) -> object:
-            count(what)
-            return run(*args, **kwargs)
+    deep = unet.mid_block.forward
 
-        return run_and_count
+    @functools.wraps(deep)
+    def deep_forward(*args: object, **kwargs: object) -> object:
+        count_deep()
+        return deep(*args, **kwargs)
 
-    unet.mid_block.forward = counting(unet.mid_block.forward, "deep")
+    unet.mid_block.forward = deep_forward
+    whole = unet.forward
     helper = DeepCacheSDHelper(pipe=setup.pipeline)
     helper.set_params(cache_interval=value, cache_branch_id=0)
     helper.enable()
-    unet.forward = counting(unet.forward, "steps")
+
+    # In the place of DeepCache's own way to learn the step, which at each reads all timesteps from the GPU and
+    # is compiled anew: a timestep is a view into the list of them, and lies where it is in it.
+    @torch.compiler.disable
+    def begin_step(timestep: Any) -> None:
+        planned = setup.pipeline.scheduler.timesteps
+        helper.cur_timestep = (timestep.storage_offset() - planned.storage_offset()) // planned.stride(0)
+        helper.start_timestep = 0
+        if helper.cur_timestep == 0:
+            seen.update(steps=0, deep=0)
+        seen["steps"] += 1
+
+    @functools.wraps(whole)
+    def forward(sample: object, timestep: Any, *args: object, **kwargs: object) -> object:
+        begin_step(timestep)
+        return whole(sample, timestep, *args, **kwargs)
+
+    unet.forward = forward
 
 
 def conflict(settings: Settings, situation: Situation) -> str | None:
@@ -73,10 +89,8 @@ def applied(setup: Setup, value: int) -> str | None:
     steps, deep = seen.get("steps", 0), seen.get("deep", 0)
     if not steps:
         return "The UNet has no wrappers of DeepCache, or was never called through them."
-    wanted = -(-steps // value)
-    # PNDM visits one timestep twice, and of a whole number of calls each begins anew.
-    if deep >= steps or deep > 2 * wanted:
-        return f"The deepest block was computed in {deep} of {steps} steps, not in every {value}th."
+    if deep != -(-steps // value):
+        return f"The deepest block was computed in {deep} of {steps} steps, not in one of {value}."
     return None
 
 
