@@ -95,6 +95,8 @@ def _without_weights(cls: Any, folder: Path, dtype: torch.dtype) -> torch.nn.Mod
                 module = cls(cls.config_class.from_pretrained(str(folder)))
     finally:
         torch.set_default_dtype(default)
+    if hasattr(module, "tie_weights"):
+        module.tie_weights()  # made without memory, every name got a weight of its own
     draw_weights(module, dtype)
     return module.eval()
 
