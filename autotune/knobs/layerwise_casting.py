@@ -29,7 +29,10 @@ def conflict(settings: Settings, situation: Situation) -> str | None:
             "the graph of every layer ('torch.nn.Parameter() constructor', seen with diffusers 0.42)."
         )
     if settings.get("quantization", "none") != "none":
-        return "layerwise_casting does not go with quantization: those weights are stored in 8 bits already."
+        return (
+            "layerwise_casting does not go with quantization: those weights cannot be cast ('aten.to' of "
+            "Int8Tensor, seen with torchao 0.18), and are small already."
+        )
     return None
 
 

@@ -80,7 +80,7 @@ _GUIDES: Mapping[str, Mapping[str, tuple[Value, ...]]] = {
     },
     "int8 weights": {"quantization": ("int8_weight_only",), "dtype": _BRAIN},
     "tiled": {"vae_tiling": (512, 256, 128, 64), "dtype": _HALF, "vae_slicing": (True,)},
-    "8-bit storage": {"layerwise_casting": (True,), "dtype": _BRAIN},
+    "8-bit storage": {"layerwise_casting": ("float8_e4m3fn",), "dtype": _BRAIN},
     "fused": {"fuse_qkv": (True,), "dtype": _HALF},
     "sliced attention": {"attention_slicing": ("auto", "max"), "dtype": _HALF},
     "one by one": {"images_per_call": (1,), "dtype": _HALF},

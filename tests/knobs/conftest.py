@@ -81,11 +81,13 @@ def _state_put_back() -> Iterator[None]:
     )
     kept: dict[str, Any] = {flag: getattr(inductor, flag) for flag in flags}
     backend, precision = _AttentionBackendRegistry._active_backend, torch.get_float32_matmul_precision()
+    sums_in_float16 = torch.backends.cuda.matmul.allow_fp16_accumulation
     yield
     for flag, value in kept.items():
         setattr(inductor, flag, value)
     _AttentionBackendRegistry.set_active_backend(backend)
     torch.set_float32_matmul_precision(precision)
+    torch.backends.cuda.matmul.allow_fp16_accumulation = sums_in_float16
     if cached_backends:
         cached_backends.clear()  # torch 2.13 loops over them while resetting one may forget another
         torch._dynamo.reset()
