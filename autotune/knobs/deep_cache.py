@@ -51,8 +51,8 @@ def turn(setup: Setup, value: int) -> None:
     helper.set_params(cache_interval=value, cache_branch_id=0)
     helper.enable()
 
-    # In the place of DeepCache's own way to learn the step, which at each reads all timesteps from the GPU and
-    # is compiled anew: a timestep is a view into the list of them, and lies where it is in it.
+    # In the place of DeepCache's own way to learn the step, which each time reads all timesteps from the GPU
+    # and is compiled anew: a timestep is a view into the list of them, and lies where it is in it.
     @torch.compiler.disable
     def begin_step(timestep: Any) -> None:
         planned = setup.pipeline.scheduler.timesteps

@@ -41,7 +41,7 @@ def turn(setup: Setup, value: str) -> None:
             ) from error
     if config.get("_class_name") != kind.__name__:
         raise ValueError(
-            f"'{value}' is a {config.get('_class_name')}, and this pipeline's {name} is a {kind.__name__}."
+            f"'{value}' is of class {config.get('_class_name')}, this pipeline's {name} of {kind.__name__}."
         )
     with torch.device("meta"):
         plan = kind.from_config(config)

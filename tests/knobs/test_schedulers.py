@@ -7,6 +7,7 @@ known too, and must end at mean + spread * first noise, whatever the family.
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ import numpy as np
 import pytest
 import torch
 
-from autotune.knob import Setup, Situation
+from autotune.knob import Settings, Setup, Situation
 from autotune.knobs import knob_named
 from autotune.pipeline.calls import call_arguments
 from tests.knobs.conftest import FAMILIES
-from tests.knobs.workbench import situation_of, turned
+from tests.knobs.places import HOPPER
+from tests.knobs.workbench import pictures_of, situation_of, turned
 
 MEAN, SPREAD = 0.3, 0.5
 pytestmark = [pytest.mark.filterwarnings("ignore")]
@@ -133,3 +135,58 @@ def test_a_schedule_that_depends_on_the_size_admits_one_more_solver(
     assert ("default", "dpmpp_2m", "unipc") == knob_named("scheduler").domain(situation).values
     for value in ("dpmpp_2m", "unipc"):
         assert distance_from_solution(turned(folder, situation, {"scheduler": value})) < 0.07, value
+
+
+@pytest.mark.parametrize("name", ["DDIMScheduler", "PNDMScheduler", "LCMScheduler", "EulerDiscreteScheduler"])
+def test_timesteps_from_the_cpu_are_the_same(name: str, folder_of: Folders, situated: Situations) -> None:
+    """A dry run on a CPU: each step is handed the very timestep that the pipeline meant, to the last bit."""
+    import diffusers
+
+    knob, made = knob_named("timesteps_on_cpu"), []
+    for is_turned in (False, True):
+        setup = turned(folder_of("stable_diffusion"), situated("stable_diffusion"), {})
+        config = setup.pipeline.scheduler.config
+        setup.pipeline.scheduler = getattr(diffusers, name).from_config(config)
+        if is_turned:
+            knob.turn(setup, is_turned)
+        torch.manual_seed(0)
+        made.append(pictures_of(setup))
+        assert (knob.applied(setup, True) is None) == is_turned  # noqa: FBT003 - a value
+
+    assert torch.equal(*made)
+
+
+def test_timesteps_of_ones_own_are_found(folder_of: Folders, situated: Situations) -> None:
+    """Where a step is handed something else, it is passed on as it is, and the proof says so."""
+    setup = turned(folder_of("stable_diffusion"), situated("stable_diffusion"), {"timesteps_on_cpu": True})
+    scheduler = setup.pipeline.scheduler
+    scheduler.set_timesteps(4)
+    last = scheduler.timesteps
+    scheduler.step(torch.zeros(1), torch.tensor(int(last[0])), torch.zeros(1))
+
+    assert "none of the scheduler's own" in str(knob_named("timesteps_on_cpu").applied(setup, True))  # noqa: FBT003
+    assert scheduler.timesteps is last
+
+
+@pytest.mark.parametrize(
+    ("model", "chosen", "is_of_use"),
+    [
+        ("stable_diffusion", "default", True),
+        ("stable_diffusion", "euler", False),
+        ("stable_diffusion_xl", "default", False),
+        ("stable_diffusion_xl", "ddim", True),
+        ("flux", "default", False),
+    ],
+)
+def test_only_solvers_that_look_timesteps_up_have_a_use_for_them(
+    model: str, chosen: str, *, is_of_use: bool, situated: Situations
+) -> None:
+    """On a GPU, and with the solver of the recipe; on a CPU the timesteps are there anyway."""
+    here, knob = situated(model), knob_named("timesteps_on_cpu")
+    gpu = replace(here, target=HOPPER)
+    settings: Settings = {"timesteps_on_cpu": True, "scheduler": chosen}
+
+    assert knob.domain(here).is_fixed
+    assert knob.domain(gpu).is_fixed == (model == "flux")
+    assert (knob.conflict(settings, gpu) is None) == is_of_use
+    assert knob.conflict({"scheduler": chosen}, gpu) is None
