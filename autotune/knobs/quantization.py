@@ -107,6 +107,11 @@ def conflict(settings: Settings, situation: Situation) -> str | None:
             "quantization = int8_dynamic does not go with trace: torch.jit.trace cannot record its product "
             "('iter->isIntList() INTERNAL ASSERT FAILED', seen with torch 2.13). int8_weight_only does."
         )
+    if settings.get("trace", False) and value.startswith("nvfp4"):
+        return (
+            f"quantization = {value} does not go with trace: these tensors lack an operation that tracing "
+            "needs ('aten.expand', seen with torchao 0.18 on SD3 and Sana)."
+        )
     if settings.get("trace", False) and value == "int4_weight_only" and capability is None:
         return (
             "quantization = int4_weight_only does not go with trace on a CPU: its recorded product fails "

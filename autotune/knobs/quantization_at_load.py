@@ -25,11 +25,15 @@ def domain(situation: Situation) -> Choice:
     one_file = "" if blueprint.can("single_file") else "diffusers cannot read this denoiser from one file"
     if "transformer_2" in blueprint.parts:
         one_file = "two denoisers take turns here, and one file holds one"
+    too_many = (
+        "with quanto diffusers would quantize layers that this denoiser needs in 32 bits (seen with 0.42)"
+    )
+    too_many = too_many if blueprint.can("fp32_layers") else ""
     others: dict[Value, str] = {
         "bitsandbytes_int8": needing("bitsandbytes", no_gpu),
         "bitsandbytes_nf4": needing("bitsandbytes", no_gpu),
-        "quanto_int8": needing("optimum-quanto"),
-        "quanto_float8": needing("optimum-quanto"),
+        "quanto_int8": needing("optimum-quanto", too_many),
+        "quanto_float8": needing("optimum-quanto", too_many),
     }
     # diffusers will drop quanto in its version 1.0.
     rare = tuple(name for name in ("quanto_int8", "quanto_float8") if not others[name])

@@ -259,6 +259,7 @@ def _abilities(pipeline_class: Any, modules: dict[str, torch.nn.Module], facts: 
         "repeated_blocks": bool(getattr(denoiser, "_repeated_blocks", None)),
         "block_lists": any(isinstance(m, torch.nn.ModuleList) for m in _children(denoiser)),
         "single_file": hasattr(type(denoiser), "from_single_file"),
+        "fp32_layers": _keeps_layers(denoiser),
         "group_offload": bool(getattr(denoiser, "_supports_group_offloading", False)),
         "layerwise_casting": hasattr(denoiser, "enable_layerwise_casting"),
         "step_cache": hasattr(denoiser, "enable_cache"),
@@ -275,6 +276,13 @@ def _abilities(pipeline_class: Any, modules: dict[str, torch.nn.Module], facts: 
         "model_offload": getattr(pipeline_class, "model_cpu_offload_seq", None) is not None,
     }
     return [name for name, is_seen in seen.items() if is_seen]
+
+
+def _keeps_layers(denoiser: Any) -> bool:
+    """Whether the denoiser's class wants some of its linear layers in 32 bits, whatever the others are in."""
+    words = set(getattr(denoiser, "_keep_in_fp32_modules", None) or ())
+    named = denoiser.named_modules() if words else ()
+    return any(isinstance(m, torch.nn.Linear) and words & set(path.split(".")) for path, m in named)
 
 
 def _is_product(module: torch.nn.Module) -> bool:

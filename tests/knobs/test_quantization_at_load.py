@@ -11,7 +11,7 @@ import torch
 
 from autotune.knob import Settings, Setup, Situation, Value
 from autotune.knobs import knob_named
-from autotune.knobs._weights import denoisers_of, layer_bytes, linear_layers
+from autotune.knobs._weights import denoisers_of, format_of, layer_bytes, linear_layers
 from autotune.pipeline.load import TurnError
 from autotune.weight_bytes import linear_bytes
 from tests.knobs.gguf_files import original_names, write_gguf
@@ -305,6 +305,17 @@ def test_the_layers_of_bitsandbytes_are_known(value: str) -> None:
     assert linear_bytes(value, 96, 128, bytes_each=2) == layer_bytes(layer)
     assert KNOB.applied(setup, value) is None
     assert "0 of 1" in str(KNOB.applied(setup, other))
+
+
+def test_layers_that_need_32_bits_are_not_given_to_quanto(folder_of: Folders, situated: Situations) -> None:
+    """It looks at the last name of each layer only: Wan's time embedding is quantized with the others."""
+    settings: dict[str, Value] = {"quantization_at_load": "quanto_int8", "dtype": "bfloat16"}
+    setup = turned(folder_of("wan"), situated("wan"), settings)
+    kept = setup.pipeline.transformer.condition_embedder.time_embedder.linear_1
+
+    assert format_of(kept.weight) == "int8"
+    assert "needs in 32 bits" in KNOB.domain(situated("wan")).lacking["quanto_int8"]
+    assert "quanto_int8" not in KNOB.domain(situated("flux")).lacking
 
 
 def test_each_package_brings_its_formats() -> None:
