@@ -74,6 +74,7 @@ def test_quanto_draws_nearly_the_same_pictures(
         pytest.param("stable_diffusion", "Q4_0", "float32", 0.3, marks=pytest.mark.slow),
         pytest.param("stable_diffusion_3", "Q8_0", "bfloat16", 0.1, marks=pytest.mark.slow),
         pytest.param("stable_diffusion_3", "Q4_0", "float32", 0.3, marks=pytest.mark.slow),
+        pytest.param("ltx", "Q8_0", "bfloat16", 0.3, marks=pytest.mark.slow),
     ],
 )
 def test_a_file_of_blocks_is_read(
