@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self, TypeVar
 
 from autotune.budget import Budget
-from autotune.errors import PlanError, UsageError, unknown_name_message
+from autotune.errors import PlanError, UnknownName, UsageError, unknown_name_message
 from autotune.form import why_misshapen, why_unknown_key
-from autotune.gpus import known_gpu
+from autotune.gpus import GPUS, known_gpu
 from autotune.job import Protocol
 from autotune.knob import Value
 from autotune.objective import HOST_MEMORY, MEMORY, OBJECTIVES, SIMILARITY, Limit, Objective
@@ -71,11 +71,14 @@ class Plan:
         Raises:
             PlanError: A field is of the wrong kind, or out of range.
         """
-        fault = why_misshapen(self) or self._why_no_objectives() or self._why_out_of_range()
+        fault = (
+            why_misshapen(self)
+            or self._why_no_objectives()
+            or self._why_out_of_range()
+            or self._why_unknown_target()
+        )
         if fault:
             raise PlanError(fault)
-        if self.target:
-            known_gpu(self.target)
 
     def _why_no_objectives(self) -> str | None:
         for name in self.objectives:
@@ -85,6 +88,13 @@ class Plan:
             return f"The plan has no objectives. Name at least one of: {', '.join(OBJECTIVES)}."
         if len(set(self.objectives)) < len(self.objectives):
             return f"The plan names an objective twice: {', '.join(self.objectives)}. Name each once."
+        return None
+
+    def _why_unknown_target(self) -> str | None:
+        try:
+            known_gpu(self.target or next(iter(GPUS)))
+        except UnknownName as error:
+            return str(error)
         return None
 
     def _why_out_of_range(self) -> str | None:

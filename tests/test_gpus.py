@@ -49,7 +49,7 @@ def test_a_plan_names_a_target_and_gets_its_cap() -> None:
     assert plan.memory_cap_bytes == known_gpu("rtx-4060").usable_bytes
     assert [4 * GIB] == [limit.bound for limit in smaller.limits() if limit.objective.name == "memory_bytes"]
     assert plan == parse_plan(format_plan(plan))
-    with pytest.raises(UnknownName, match="voodoo-2"):
+    with pytest.raises(PlanError, match="voodoo-2"):
         replace(plan, target="voodoo-2")
 
 
