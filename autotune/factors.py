@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from autotune.knob import Value
@@ -12,6 +12,8 @@ _MIB = 2**20
 _CONTEXT_BYTES = {"cuda": 450 * _MIB, "cpu": 20 * _MIB}
 _PATIENCE = 3  # so many trials weigh as much as what was known before any
 _SWEEPS = 6
+_LOAD = "load"
+_LEAST_SLOPE, _MOST_SLOPE = 0.5, 4.0
 _APART = 0.2  # trials whose live bytes differ by less say nothing about a slope
 
 
@@ -95,8 +97,8 @@ class Seen:
 def fit(seen: Iterable[Seen], before: Factors) -> Factors:
     """Return what measured stages teach: medians, drawn towards what was known before where they are few.
 
-    A stage's factor is the median slope between pairs of trials, its constant the median of what is left, and
-    a setting's bytes the median of what is left in the trials that have it.
+    A stage's factor is the median slope between pairs of trials, the constant of all stages that compute the
+    median of what is left, and a setting's bytes that of what is left in the trials that have it.
 
     Args:
         seen: Stages of trials on one device.
@@ -111,26 +113,50 @@ def fit(seen: Iterable[Seen], before: Factors) -> Factors:
     factors = before
     for _ in range(_SWEEPS):
         stages = {
-            name: _fit_stage([row for row in rows if row.stage == name], factors, before)
-            for name in {*before.stages, *(row.stage for row in rows)}
+            name: stage
+            for together in (
+                [row for row in rows if row.stage == _LOAD],
+                [row for row in rows if row.stage != _LOAD],
+            )
+            for name, stage in _fit_stages(together, factors, before).items()
         }
-        factors = Factors(stages=stages, settings=factors.settings, trials=len(rows))
-        factors = Factors(stages=stages, settings=_fit_settings(rows, factors), trials=len(rows))
+        factors = Factors(stages={**before.stages, **stages}, settings=factors.settings, trials=len(rows))
+        factors = replace(factors, settings=_fit_settings(rows, factors))
     return factors
 
 
-def _fit_stage(rows: list[Seen], factors: Factors, before: Factors) -> Stage:
-    known = before.stages.get(rows[0].stage, Stage()) if rows else None
-    if not rows or known is None:
-        return Stage()
+def _fit_stages(rows: list[Seen], factors: Factors, before: Factors) -> dict[str, Stage]:
+    """A factor for each stage, and one constant for all: libraries and threads are the same in each."""
+    names = {row.stage for row in rows} | (
+        {*before.stages} - {_LOAD} if any(r.stage != _LOAD for r in rows) else set()
+    )
+    known = {name: before.stages.get(name, Stage()) for name in sorted(names)}
+    slopes = {
+        name: _slope([r for r in rows if r.stage == name], factors, known[name].factor) for name in known
+    }
+    if not rows:
+        return {}
+    left = [
+        row.measured - row.weights - factors.added_by(row.settings) - slopes[row.stage] * row.live
+        for row in rows
+    ]
+    middle = heavy_median(left, [1 / max(row.measured, 1) for row in rows])
+    trust = len(rows) / (len(rows) + _PATIENCE)
+    return {
+        name: Stage(factor=slopes[name], constant=round(stage.constant + trust * (middle - stage.constant)))
+        for name, stage in known.items()
+    }
+
+
+def _slope(rows: list[Seen], factors: Factors, before: float) -> float:
+    """The median slope between pairs of trials of one stage, drawn towards what was known."""
     rests = [(row.live, row.measured - row.weights - factors.added_by(row.settings)) for row in rows]
     pairs = itertools.combinations(rests, 2)
     apart = [(b - d) / (a - c) for (a, b), (c, d) in pairs if abs(a - c) > _APART * max(a, c)]
+    if not apart:
+        return before
     trust = len(rows) / (len(rows) + _PATIENCE)
-    slope = min(max(median(apart), 0.5), 4.0) if apart else known.factor
-    factor = known.factor + trust * (slope - known.factor)
-    left = median([rest - factor * live for live, rest in rests])
-    return Stage(factor=factor, constant=round(known.constant + trust * (left - known.constant)))
+    return before + trust * (min(max(median(apart), _LEAST_SLOPE), _MOST_SLOPE) - before)
 
 
 def _fit_settings(rows: list[Seen], factors: Factors) -> dict[str, int]:
@@ -141,9 +167,26 @@ def _fit_settings(rows: list[Seen], factors: Factors) -> dict[str, int]:
     for name in sorted(counts, key=lambda known: -counts[known]):
         others = {key: amount for key, amount in extras.items() if key != name}
         without = Factors(stages=factors.stages, settings=others)
-        left = [_left(row, without) for row in rows if name in _named(row)]
-        extras[name] = round(median(left) * len(left) / (len(left) + _PATIENCE))
+        mine = [row for row in rows if name in _named(row)]
+        left = heavy_median([_left(row, without) for row in mine], [1 / max(row.measured, 1) for row in mine])
+        extras[name] = round(left * len(mine) / (len(mine) + _PATIENCE))
     return extras
+
+
+def heavy_median(amounts: list[float], weights: list[float]) -> float:
+    """Return the amount at which half of the weight is reached.
+
+    Weighed by one over what was measured, a fit is as near to small trials as to large ones, in per cent.
+
+    >>> heavy_median([3.0, 1.0, 2.0], [1, 1, 1]), heavy_median([3.0, 1.0, 2.0], [9, 1, 1])
+    (2.0, 3.0)
+    """
+    reached = 0.0
+    for amount, weight in sorted(zip(amounts, weights, strict=True)):
+        reached += weight
+        if 2 * reached >= sum(weights):
+            return amount
+    return 0.0
 
 
 def _left(row: Seen, factors: Factors) -> float:
