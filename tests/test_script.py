@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -163,6 +164,35 @@ def test_an_unknown_knob_is_named() -> None:
     """A recipe from elsewhere may set what is not there."""
     with pytest.raises(UnknownName, match="Did you mean 'dtype'"):
         script(Recipe(model="demo", settings={"dtyp": "x"}))
+
+
+def test_what_knobs_share_is_in_the_script_once() -> None:
+    """A file that several turns import from stands before them, and nothing of autotune is imported."""
+    recipe = Recipe(model="demo", settings={"engine": "openvino", "engine_vae": "onnxruntime", "trace": True})
+    text = script(recipe)
+
+    assert 1 == text.count("def put_engine(")
+    assert text.index("def put_engine(") < text.index("def turn_engine(")
+    assert not re.search(r"^ *(from|import) autotune", text, re.MULTILINE)
+    compile(text, "app.py", "exec")
+
+
+def test_only_what_is_imported_is_shared() -> None:
+    """A recipe without engines does not carry them."""
+    assert "def put_engine(" not in script()
+
+
+@pytest.mark.slow
+def test_a_script_with_an_engine_runs(tmp_path: Path) -> None:
+    """In a fresh interpreter that cannot import autotune; the engine draws what PyTorch draws."""
+    plain = Recipe(model="demo", settings={"steps": 2}, call=RECIPE.call)
+    engine = Recipe(model="demo", settings={"steps": 2, "engine": "openvino"}, call=RECIPE.call)
+    for name, recipe in (("plain", plain), ("engine", engine)):
+        (tmp_path / f"{name}.py").write_text(script(recipe))
+        run = [sys.executable, "-c", BLOCKED, f"{name}.py", PROMPT, "-o", f"{name}.png", "--seed", "3"]
+        subprocess.run(run, cwd=tmp_path, check=True, timeout=240)
+
+    assert _psnr_db(tmp_path / "plain.png", tmp_path / "engine.png") > 60
 
 
 @pytest.mark.slow

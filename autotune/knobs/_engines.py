@@ -239,16 +239,18 @@ def onnxruntime_builder() -> Build:
             raise RuntimeError(f"ONNX Runtime has no {provider} here, only {engine.get_providers()}.")
 
         def answer(tensors: list[Any]) -> list[Any]:
-            binding, index = engine.io_binding(), device.index or 0
-            for node, tensor in zip(engine.get_inputs(), tensors, strict=True):
+            binding = engine.io_binding()
+
+            def at(tensor: Any) -> tuple[Any, ...]:
                 kind = torch.empty(0, dtype=tensor.dtype).numpy().dtype
-                where = (device.type, index, kind, tuple(tensor.shape), tensor.data_ptr())
-                binding.bind_input(node.name, *where)
+                place = tensor.device  # a timestep may lie on the CPU while all else is on a GPU
+                return place.type, place.index or 0, kind, tuple(tensor.shape), tensor.data_ptr()
+
+            for node, tensor in zip(engine.get_inputs(), tensors, strict=True):
+                binding.bind_input(node.name, *at(tensor))
             found = [torch.empty(node.shape, device=device) for node in engine.get_outputs()]
             for node, tensor in zip(engine.get_outputs(), found, strict=True):
-                kind = torch.empty(0).numpy().dtype
-                where = (device.type, index, kind, tuple(tensor.shape), tensor.data_ptr())
-                binding.bind_output(node.name, *where)
+                binding.bind_output(node.name, *at(tensor))
             if device.type == "cuda":
                 torch.cuda.synchronize(device)  # it has a stream of its own
             engine.run_with_iobinding(binding)
@@ -287,14 +289,16 @@ def tensorrt_builder() -> Build:
     import torch_tensorrt
 
     def build(flat: Any, tensors: list[Any]) -> tuple[Any, Callable[[list[Any]], list[Any]]]:
+        device = tensors[0].device
+        tensors = [tensor.to(device) for tensor in tensors]  # a timestep may lie on the CPU
         program = torch.export.export(flat, tuple(tensors), strict=False)
-        engine = torch_tensorrt.dynamo.compile(program, list(tensors), use_explicit_typing=True)
+        engine = torch_tensorrt.dynamo.compile(program, tensors, use_explicit_typing=True)
         names = {type(part).__name__ for part in engine.modules()}
         if not any("TensorRT" in name for name in names):
             raise RuntimeError(f"Torch-TensorRT left everything to PyTorch: {', '.join(sorted(names))}.")
 
         def answer(tensors: list[Any]) -> list[Any]:
-            return list(engine(*tensors))
+            return list(engine(*(tensor.to(device) for tensor in tensors)))
 
         return engine, answer
 
