@@ -119,7 +119,8 @@ class Choice:
         (True, False)
         """
         known = any(is_same(value, other) for other in (*self.values, *self.on_request))
-        return known or (bool(self.open_to) and isinstance(value, str) and bool(value.strip()))
+        is_free = bool(self.open_to) and isinstance(value, str) and bool(value.strip())
+        return known or (is_free and value not in self.lacking)
 
     def with_requested(self, values: Iterable[Value]) -> Self:
         """Return the choice with what the plan names of `on_request` and of what it is open to.
@@ -194,7 +195,9 @@ class Knob:
         is_exact: True when it promises the very same bits of every picture, on the same device.
         domain: The values on offer in a situation, default first.
         turn: Sets the value. Stands alone: it imports what it needs inside, and uses no other name of its
-            file, so that its source can be exported as part of a plain diffusers script. Never called for the
+            file, so that its source can be exported as part of a plain diffusers script. What several knobs
+            need stands in a file of `autotune/knobs` whose name begins with an underscore and that imports nothing
+            of autotune: `turn` imports from it, and the script holds that file as well. Never called for the
             default, which by definition is what diffusers does when nothing is said.
         conflict: A sentence for the user when these settings cannot go together, else None. Only consulted by
             the knob that knows; must look at its own value first, with `settings.get(name, default)`. Where

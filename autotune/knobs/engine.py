@@ -68,6 +68,10 @@ KNOB = Knob(
         "Which program runs the denoiser; another than 'torch' is built at the first call of each shape, and "
         "the weights it replaces stay in a file."
     ),
+    effect=(
+        "SD 1.5, 512², Sapphire Rapids: 32.3 s in 32 bits, 4.7 s with OpenVINO in bfloat16 and fixed sizes "
+        "(Hugging Face blog, 2023-03)."
+    ),
     stage=Stage.COMPILE,
     order=40,
     touches=frozenset({Touches.STEP, Touches.STEP_MEMORY, Touches.LIKENESS}),
