@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from autotune.knob import Settings, Setup, Situation
+from autotune.knob import Settings, Setup, Situation, Value
 from autotune.knobs import knob_named
 from autotune.pipeline.load import why_not_applied
 from tests.knobs.conftest import FAMILIES
@@ -159,7 +159,8 @@ def test_quantization_reaches_the_swapped_convolutions(folder_of: Folders, situa
     """Half of Sana's weights are in 1 x 1 convolutions, which quantization does not touch by itself."""
     bytes_of = {}
     for swapped in (False, True):
-        settings = {"quantization": "int8_weight_only", **({"conv1x1_to_linear": True} if swapped else {})}
+        settings: dict[str, Value] = {"quantization": "int8_weight_only"}
+        settings |= {"conv1x1_to_linear": True} if swapped else {}
         part = turned(folder_of("sana"), situated("sana"), settings).pipeline.transformer
         weights = [weight for weight in part.parameters() if type(weight).__module__.startswith("torchao")]
         bytes_of[swapped] = sum(weight.numel() for weight in weights)
