@@ -196,9 +196,9 @@ class Knob:
         domain: The values on offer in a situation, default first.
         turn: Sets the value. Stands alone: it imports what it needs inside, and uses no other name of its
             file, so that its source can be exported as part of a plain diffusers script. What several knobs
-            need stands in a file of `autotune/knobs` whose name begins with an underscore and that imports nothing
-            of autotune: `turn` imports from it, and the script holds that file as well. Never called for the
-            default, which by definition is what diffusers does when nothing is said.
+            need stands in a file of `autotune/knobs` whose name begins with an underscore, and which imports
+            nothing of autotune: `turn` imports from it, and the script holds that file as well. Never called
+            for the default, which by definition is what diffusers does when nothing is said.
         conflict: A sentence for the user when these settings cannot go together, else None. Only consulted by
             the knob that knows; must look at its own value first, with `settings.get(name, default)`. Where
             it holds for some versions or some pipelines only, it asks the situation. It names the upstream
