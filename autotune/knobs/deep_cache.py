@@ -71,7 +71,7 @@ def turn(setup: Setup, value: int) -> None:
 
 
 def conflict(settings: Settings, situation: Situation) -> str | None:
-    """Refuse too few steps."""
+    """Refuse too few steps, and a batch that changes midway."""
     value = int(settings.get("deep_cache", 0))
     if value == 0:
         return None
@@ -79,6 +79,11 @@ def conflict(settings: Settings, situation: Situation) -> str | None:
     if steps < _FEWEST:
         return (
             f"deep_cache does not go with steps = {steps}: below {_FEWEST} there is too little to use again."
+        )
+    if 0 < float(settings.get("guidance_cutoff", 1.0)) < 1:
+        return (
+            "deep_cache does not go with a guidance_cutoff midway: the rows that it kept of a guided step do "
+            "not fit those of an unguided one ('Sizes of tensors must match', seen with DeepCache 0.1.1)."
         )
     return None
 

@@ -1,6 +1,7 @@
 """What the tests of knobs share: model folders, un-turned pipelines, global state put back afterwards."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,13 @@ def untuned(
 
 @pytest.fixture(autouse=True)
 def _state_put_back() -> Iterator[None]:
+    """Leave a process to the next test as it was."""
+    with state_put_back():
+        yield
+
+
+@contextmanager
+def state_put_back() -> Iterator[None]:
     """Undo what a trial may leave behind in its own process, but a test must not in this one."""
     from diffusers.models.attention_dispatch import _AttentionBackendRegistry
     from torch._dynamo.eval_frame import cached_backends

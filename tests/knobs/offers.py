@@ -11,8 +11,8 @@ from autotune.space import SearchSpace, build_space
 # A value that little work does not offer may be offered for more: caches need steps, tiles need size.
 ENLARGED: tuple[Callable[[Situation], Situation], ...] = (
     lambda situation: situation,
-    lambda situation: _with_workload(situation, steps=16),
-    lambda situation: _with_workload(situation, width_px=64, height_px=64),
+    lambda situation: _with_workload(situation, steps=12),
+    lambda situation: _with_workload(situation, width_px=_wide(situation), height_px=_wide(situation)),
 )
 _MOST_COMPANIONS = 2
 
@@ -76,6 +76,11 @@ def companions(space: SearchSpace, settings: Settings) -> Settings | None:
             if len(added) == count and space.why_not({**settings, **added}) is None:
                 return added
     return None
+
+
+def _wide(situation: Situation) -> int:
+    """A size, in pixels, at which a picture can be cut into tiles of a few latents."""
+    return max(64, 16 * situation.blueprint.number("vae_scale_factor"))
 
 
 def _with_workload(situation: Situation, **fields: int) -> Situation:

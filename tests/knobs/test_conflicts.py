@@ -24,6 +24,7 @@ REFUSED: list[tuple[str, dict[str, bool | int | float | str], str]] = [
     ("attention_slicing", {"attention_slicing": "max", "fuse_qkv": True}, "fuse_qkv"),
     ("attention_slicing", {"attention_slicing": "auto", "attention": "sdpa_math"}, "attention = sdpa_math"),
     ("quantization", {"quantization": "int8_dynamic", "dtype": "float16"}, "overflows"),
+    ("deep_cache", {"deep_cache": 3, "guidance_cutoff": 0.6}, "guidance_cutoff midway"),
 ]
 ALLOWED: list[tuple[str, dict[str, bool | int | float | str]]] = [
     ("tf32", {"tf32": True, "dtype": "float32"}),
@@ -35,6 +36,7 @@ ALLOWED: list[tuple[str, dict[str, bool | int | float | str]]] = [
     ("vae_tiling", {"vae_tiling": 64, "tiny_vae": False}),
     ("vae_tiling", {"vae_tiling": 64, "tiny_vae": True}),  # eight pixels a latent, as AutoencoderTiny tiles
     ("quantization", {"quantization": "int8_dynamic", "dtype": "bfloat16"}),
+    ("deep_cache", {"deep_cache": 3, "guidance_cutoff": 0.0}),
 ]
 
 
