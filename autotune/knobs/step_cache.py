@@ -45,7 +45,7 @@ def domain(situation: Situation) -> Choice:
     )
 
 
-def turn(setup: Setup, value: str) -> None:
+def turn(setup: Setup, value: str) -> None:  # noqa: C901 - four kinds of hook in one source that stands alone
     """Hook the cache into the denoiser, and count what it computes and what it skips."""
     from collections.abc import Callable
     from typing import Any
@@ -66,41 +66,44 @@ def turn(setup: Setup, value: str) -> None:
             latest[:] = [pipeline.current_timestep, float(pipeline.current_timestep)]
         return float(latest[1])
 
-    configs: dict[str, tuple[str, dict[str, object]]] = {
-        "first_block": ("FirstBlockCacheConfig", {"threshold": float(number)}),
-        # diffusers' own pattern wants names that end in "attn": Wan and LTX have attn1 and attn2.
-        "taylorseer": (
-            "TaylorSeerCacheConfig",
-            {
-                "cache_interval": every,
-                "cache_identifiers": [r"[^.]*blocks\.\d+\.(attn\d?|ff|ffn|ff_context|proj_mlp)"],
-            },
-        ),
-        "taylorseer_lite": ("TaylorSeerCacheConfig", {"cache_interval": every, "use_lite_mode": True}),
-        "pab": (
-            "PyramidAttentionBroadcastConfig",
-            {"spatial_attention_block_skip_range": every, "current_timestep_callback": timestep_now},
-        ),
-        # "Distilled" leaves the unguided half alone: packed latents are not what its filter can split.
-        "fastercache": (
-            "FasterCacheConfig",
-            {
-                "spatial_attention_block_skip_range": every,
-                "attention_weight_callback": lambda _: 0.5,
-                "is_guidance_distilled": True,
-                "current_timestep_callback": timestep_now,
-            },
-        ),
-        "magcache": (
-            "MagCacheConfig",
-            {
-                "threshold": float(number),
-                "num_inference_steps": int(setup.settings.get("steps", setup.workload.steps)),
-                "mag_ratios": FLUX_MAG_RATIOS,
-            },
-        ),
-    }
-    config, arguments = configs[kind]
+    def configured() -> tuple[str, dict[str, object]]:
+        configs: dict[str, tuple[str, dict[str, object]]] = {
+            "first_block": ("FirstBlockCacheConfig", {"threshold": float(number)}),
+            # diffusers' own pattern wants names that end in "attn": Wan and LTX have attn1 and attn2.
+            "taylorseer": (
+                "TaylorSeerCacheConfig",
+                {
+                    "cache_interval": every,
+                    "cache_identifiers": [r"[^.]*blocks\.\d+\.(attn\d?|ff|ffn|ff_context|proj_mlp)"],
+                },
+            ),
+            "taylorseer_lite": ("TaylorSeerCacheConfig", {"cache_interval": every, "use_lite_mode": True}),
+            "pab": (
+                "PyramidAttentionBroadcastConfig",
+                {"spatial_attention_block_skip_range": every, "current_timestep_callback": timestep_now},
+            ),
+            # "Distilled" leaves the unguided half alone: packed latents are not what its filter can split.
+            "fastercache": (
+                "FasterCacheConfig",
+                {
+                    "spatial_attention_block_skip_range": every,
+                    "attention_weight_callback": lambda _: 0.5,
+                    "is_guidance_distilled": True,
+                    "current_timestep_callback": timestep_now,
+                },
+            ),
+            "magcache": (
+                "MagCacheConfig",
+                {
+                    "threshold": float(number),
+                    "num_inference_steps": int(setup.settings.get("steps", setup.workload.steps)),
+                    "mag_ratios": FLUX_MAG_RATIOS,
+                },
+            ),
+        }
+        return configs[kind]
+
+    config, arguments = configured()
     part.enable_cache(getattr(diffusers.hooks, config)(**arguments))
     hooks = [
         hook
