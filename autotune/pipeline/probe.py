@@ -246,6 +246,8 @@ def _abilities(pipeline_class: Any, modules: dict[str, torch.nn.Module], facts: 
     vae: Any = modules.get("vae")
     processors = list(getattr(denoiser, "attn_processors", {}).values())
     arguments = inspect.signature(pipeline_class.__call__).parameters
+    encode = getattr(pipeline_class, "encode_prompt", None)
+    encoding = inspect.signature(encode).parameters if encode is not None else {}
     seen = {
         "attention_slicing": hasattr(denoiser, "set_attention_slice"),
         "attention_dispatcher": any(hasattr(processor, "_attention_backend") for processor in processors),
@@ -271,7 +273,8 @@ def _abilities(pipeline_class: Any, modules: dict[str, torch.nn.Module], facts: 
         "plain_decoder": _has_plain_decoder(vae),
         "tiny_vae": "tiny_vae" in facts,
         "encode_prompt": hasattr(pipeline_class, "encode_prompt") and "prompt_embeds" in arguments,
-        "cfg": "guidance_scale" in arguments and hasattr(pipeline_class, "do_classifier_free_guidance"),
+        # Not by the property of that name, which PixArt lacks; Flux has the argument, and guides otherwise.
+        "cfg": "guidance_scale" in arguments and "do_classifier_free_guidance" in encoding,
         "step_callback": "callback_on_step_end" in arguments,
         "model_offload": getattr(pipeline_class, "model_cpu_offload_seq", None) is not None,
     }
