@@ -89,6 +89,7 @@ KNOB = Knob(
     stage=Stage.EDIT,
     order=20,
     touches=frozenset({Touches.TEXT, Touches.TEXT_MEMORY, Touches.STEP_MEMORY, Touches.DECODE_MEMORY}),
+    is_exact=True,
     domain=domain,
     turn=turn,
     applied=applied,
