@@ -22,6 +22,9 @@ GPU_STUDY    := studies/gpu
 GPU_WORK     := build/gpu
 RUN          := $(BIN)/python
 
+# Compiled modules are kept: pip compiled none, and every trial server and test would compile torch again.
+export PYTHONDONTWRITEBYTECODE =
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-fast check bench bench-forecast bench-cases docs golden study gpu-check constraints clean
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from autotune.knob import Settings, Situation
+from autotune.knobs._evidence import compiled_modules, compiled_versions
 
 NO_COMPILER = "torch.compile cannot build kernels here: install g++, or Triton for a GPU"
 GRAPH_MODES = ("reduce-overhead", "max-autotune")
@@ -15,12 +16,6 @@ def is_anything_compiled(settings: Settings) -> bool:
     """Whether any part is compiled in this recipe."""
     parts = bool(settings.get("compile_vae", False)) or bool(settings.get("compile_text_encoder", False))
     return parts or settings.get("compile", "none") != "none"
-
-
-def uses_cuda_graphs(settings: Settings) -> bool:
-    """Whether the denoiser is recorded as CUDA graphs in this recipe."""
-    is_recorded = settings.get("compile_backend", "inductor") == "cudagraphs"
-    return is_recorded or settings.get("compile_mode", "default") in GRAPH_MODES
 
 
 def why_broken(settings: Settings, situation: Situation) -> str:
@@ -42,8 +37,6 @@ def _why_cache_breaks(settings: Settings) -> str:
         return (
             f"step_cache = {cache} (it decides in a function marked torch.compiler.disable, diffusers 0.42)"
         )
-    if settings.get("deep_cache", 0) and settings.get("compile") == "full":
-        return "deep_cache (it counts steps outside of the graph)"
     return ""
 
 
@@ -59,29 +52,22 @@ def _why_layers_break(settings: Settings, situation: Situation) -> str:
     return ""
 
 
-def why_no_cuda_graphs(settings: Settings, situation: Situation) -> str:
+def why_no_cuda_graphs(settings: Settings) -> str:
     """Return why the denoiser of this recipe cannot be recorded as CUDA graphs, "" when it can."""
     if settings.get("compile") == "regional":
         return "needs compile = full: the graphs of blocks overwrite one another's outputs (pytorch #152887)"
     if settings.get("offload", "none") != "none":
         return "does not go with offload: recorded weights must stay where they are (diffusers #8879)"
-    cache = next(
-        (name for name in ("step_cache", "deep_cache") if settings.get(name, 0) not in (0, "none")), ""
-    )
-    if cache:
-        return f"does not go with {cache}: what it keeps for later steps is overwritten (PyTorch docs)"
+    if settings.get("step_cache", "none") != "none":
+        return "does not go with step_cache: what it keeps for later steps is overwritten (PyTorch docs)"
     if settings.get("compile_dynamic", "auto") == "true":
         return "does not go with compile_dynamic = true: a recorded graph has one size"
-    return f"does not go with {how}" if (how := why_shapes_change(settings, situation)) else ""
+    return "does not go with guidance_cutoff: the batch changes midway" if changes_batch(settings) else ""
 
 
-def why_shapes_change(settings: Settings, situation: Situation) -> str:
-    """Return what in this recipe makes calls of several shapes, "" when nothing does."""
-    if 0 < float(settings.get("guidance_cutoff", 1.0)) < 1:
-        return "guidance_cutoff: the batch changes midway"
-    batch = situation.workload.batch
-    per_call = int(settings.get("images_per_call", batch)) or batch
-    return "images_per_call: the last call of a batch is smaller" if batch % per_call else ""
+def changes_batch(settings: Settings) -> bool:
+    """Whether the denoiser is called with batches of two sizes in this recipe."""
+    return 0 < float(settings.get("guidance_cutoff", 1.0)) < 1
 
 
 def denoisers(pipeline: Any) -> list[Any]:
@@ -96,34 +82,27 @@ def text_encoders(pipeline: Any) -> list[Any]:
     return [part for part in found if part is not None]
 
 
-def versions_of(module: Any) -> list[str]:
-    """Return what each compiled version of a module demands, as `compiled_versions` does.
-
-    Where a loop over its blocks was broken, torch leaves the module alone and compiles what it calls.
-    """
-    from autotune.knobs._evidence import compiled_versions
-
-    inner = (each for child in module.modules() if (each := compiled_versions(child.forward)))
-    return compiled_versions(module.forward) or next(inner, [])
-
-
 def compiled_parts(pipeline: Any) -> list[tuple[str, list[str], Any]]:
     """Return all that is called compiled: denoisers, text encoders and the VAE's `decode`."""
-    from autotune.knobs._evidence import compiled_versions
-
     calls = list(compiled_calls([*denoisers(pipeline), *text_encoders(pipeline)]))
     decode = getattr(getattr(pipeline, "vae", None), "decode", None)
     plain = getattr(decode, "_torchdynamo_orig_callable", None)
-    return calls if plain is None else [*calls, ("VAE", compiled_versions(plain), _compiler(decode))]
+    if plain is None:
+        return calls
+    compiler = _compiler(decode)
+    return [*calls, ("VAE", compiled_versions(plain, compiler), compiler)]
 
 
 def compiled_calls(parts: Iterable[Any]) -> Iterator[tuple[str, list[str], Any]]:
-    """Yield each module that is called compiled: its class, its compiled versions, and its compiler."""
-    from autotune.knobs._evidence import compiled_modules
+    """Yield each module that is called compiled: its class, its compiled versions, and its compiler.
 
+    Where a loop over its blocks was broken, torch leaves a module alone and compiles what it calls.
+    """
     for part in parts:
         for module in compiled_modules(part):
-            yield type(module).__name__, versions_of(module), _compiler(module._compiled_call_impl)  # noqa: SLF001
+            compiler = _compiler(module._compiled_call_impl)  # noqa: SLF001
+            versions = (compiled_versions(child.forward, compiler) for child in module.modules())
+            yield type(module).__name__, next(filter(None, versions), []), compiler
 
 
 def options_of(compiler: Any) -> dict[str, Any]:

@@ -98,8 +98,8 @@ def why_not_channels_last(part: Any, name: str) -> str | None:
     return None if weights else "No convolution weight has a layout that could be changed."
 
 
-def compiled_versions(function: Any) -> list[str]:
-    """Return what each compiled version of a function demands of its inputs and weights, in torch's words.
+def compiled_versions(function: Any, compiler: Any) -> list[str]:
+    """Return what each version of a function from a compiler demands of its inputs, in torch's words.
 
     None are there when it was never compiled, or never called since. Functions are looked at through their
     decorators and hooks, each of which may be what was compiled, and on behind what broke them.
@@ -112,7 +112,9 @@ def compiled_versions(function: Any) -> list[str]:
         owner = next(iter(getattr(function, "args", ())), None)
         plain = getattr(function, "func", getattr(function, "__func__", function))
         for code in _with_continuations(getattr(plain, "__code__", None)):
-            guards = [str(entry.guard_manager) for entry in _debug_get_cache_entry_list(code)]
+            # Modules of one class share their code, and with it what was compiled of it.
+            entries = [each for each in _debug_get_cache_entry_list(code) if each.backend == compiler]
+            guards = [str(entry.guard_manager) for entry in entries]
             found += [each for each in guards if owner is None or f".{type(owner).__name__}'" in each]
         function = getattr(function, "__wrapped__", None)
     return found

@@ -26,7 +26,7 @@ def conflict(settings: Settings, situation: Situation) -> str | None:
         return f"compile_backend = {value} needs compile = full."
     if settings.get("compile_mode", "default") != "default":
         return f"compile_backend = {value} does not go with compile_mode, which sets options of inductor."
-    why = why_no_cuda_graphs(settings, situation)
+    why = why_no_cuda_graphs(settings)
     return f"compile_backend = {value} {why}." if why else None
 
 

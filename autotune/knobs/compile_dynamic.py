@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from autotune.knob import Choice, Knob, Settings, Setup, Situation, Stage, Touches
-from autotune.knobs._compiling import NO_COMPILER, is_anything_compiled, why_shapes_change
+from autotune.knobs import guidance_cutoff
+from autotune.knobs._compiling import NO_COMPILER, changes_batch, is_anything_compiled
 
 
 def domain(situation: Situation) -> Choice:
@@ -30,18 +31,17 @@ def conflict(settings: Settings, situation: Situation) -> str | None:
         return None
     if not is_anything_compiled(settings):
         return f"compile_dynamic = {value} needs compile, compile_vae or compile_text_encoder."
-    if _can_vary(situation) and not why_shapes_change(settings, situation):
+    if _can_vary(situation) and not changes_batch(settings):
         return (
             f"compile_dynamic = {value} is pointless: every call has the same shapes, unless guidance_cutoff "
-            "or images_per_call changes the batch."
+            "changes the batch midway."
         )
     return None
 
 
 def _can_vary(situation: Situation) -> bool:
-    """Whether any knob can make calls of several shapes out of this workload."""
-    is_guided = situation.blueprint.can("cfg") and situation.workload.guidance > 1
-    return is_guided and situation.blueprint.can("step_callback") and situation.workload.steps > 1
+    """Whether a knob can make calls of several shapes out of this workload."""
+    return any(0 < float(share) < 1 for share in guidance_cutoff.domain(situation).values)
 
 
 def applied(setup: Setup, value: str) -> str | None:

@@ -22,17 +22,18 @@ def turn(setup: Setup, value: str) -> None:
     """Leave the options where the knobs that compile pick them up; freezing is for the whole process."""
     from torch._inductor import config
 
-    if value == "freezing":
-        # Not one of the options: dynamo itself looks at it, before any of them is read.
-        config.freezing = True
-        return
     options = {
         "conv_1x1_as_mm": True,
         "coordinate_descent_tuning": True,
         "coordinate_descent_check_all_directions": True,
         "epilogue_fusion": False,
     }
-    if str(setup.settings.get("quantization", "none")).startswith("int8_dynamic"):
+    if value == "freezing":
+        # Dynamo itself looks at it, before any option is read; as an option it keeps what was compiled
+        # without it from being used again.
+        config.freezing = True
+        options = {"freezing": True}
+    elif str(setup.settings.get("quantization", "none")).startswith("int8_dynamic"):
         options["force_fuse_int_mm_with_mul"] = True
     setup.notes.setdefault("compile_arguments", {}).setdefault("options", {}).update(options)
 

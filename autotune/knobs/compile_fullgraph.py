@@ -1,16 +1,15 @@
 """compile_fullgraph: whether what breaks a graph is an error, or leaves several smaller graphs."""
 
 from autotune.knob import Choice, Knob, Settings, Setup, Situation, Stage, Touches
+from autotune.knobs import step_cache
 from autotune.knobs._compiling import NO_COMPILER, is_anything_compiled, why_broken
 
 
 def domain(situation: Situation) -> Choice:
     """Offer broken graphs where another knob here needs them."""
-    target, blueprint = situation.target, situation.blueprint
-    why = "" if target.has_compiler else NO_COMPILER
-    breaks = target.kind in ("cuda", "xpu") or blueprint.can("step_cache")
-    breaks = breaks or (blueprint.denoiser == "unet" and target.has("DeepCache"))
-    if not why and not breaks:
+    why = "" if situation.target.has_compiler else NO_COMPILER
+    is_offloaded = situation.target.kind in ("cuda", "xpu")
+    if not why and not is_offloaded and step_cache.domain(situation).is_fixed:
         why = "nothing that is offered here breaks a graph"
     return Choice.of(True, {False: why})  # noqa: FBT003 - a value
 

@@ -46,7 +46,7 @@ def conflict(settings: Settings, situation: Situation) -> str | None:
             f"compile_mode = {value} needs compile_flags = freezing on a CPU: only products with constant "
             "weights have more than one kernel (seen with torch 2.13, cpp_gemm_template.py)."
         )
-    why = why_no_cuda_graphs(settings, situation) if value in GRAPH_MODES else ""
+    why = why_no_cuda_graphs(settings) if value in GRAPH_MODES else ""
     return f"compile_mode = {value} {why}." if why else None
 
 

@@ -56,13 +56,13 @@ def conflict(settings: Settings, situation: Situation) -> str | None:
 
 def applied(setup: Setup, value: bool) -> str | None:
     """Look at whether every text encoder is called compiled, and at whether graphs of them were made."""
-    from autotune.knobs._compiling import text_encoders, versions_of
+    from autotune.knobs._compiling import compiled_calls, text_encoders
 
     encoders = text_encoders(setup.pipeline)
     plain = [type(part).__name__ for part in encoders if getattr(part, "_compiled_call_impl", None) is None]
     if plain or not encoders:
         return f"Not called compiled: {', '.join(plain) or 'any text encoder, as there is none'}."
-    idle = sorted({type(part).__name__ for part in encoders if not versions_of(part)})
+    idle = sorted({name for name, versions, _ in compiled_calls(encoders) if not versions})
     return f"{', '.join(idle)} was to be compiled, but no graph of it was made." if idle else None
 
 

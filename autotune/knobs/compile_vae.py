@@ -42,16 +42,12 @@ def conflict(settings: Settings, situation: Situation) -> str | None:
 
 def applied(setup: Setup, value: bool) -> str | None:
     """Look at whether the VAE's `decode` is compiled, and at whether a graph of it was made."""
-    from autotune.knobs._evidence import compiled_versions
+    from autotune.knobs._compiling import compiled_parts
 
-    plain = getattr(setup.pipeline.vae.decode, "_torchdynamo_orig_callable", None)
-    if plain is None:
+    versions = next((versions for name, versions, _ in compiled_parts(setup.pipeline) if name == "VAE"), None)
+    if versions is None:
         return "The VAE's 'decode' is not compiled."
-    return (
-        None
-        if compiled_versions(plain)
-        else "The VAE's 'decode' was to be compiled, but no graph of it was made."
-    )
+    return None if versions else "The VAE's 'decode' was to be compiled, but no graph of it was made."
 
 
 KNOB = Knob(

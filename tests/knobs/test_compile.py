@@ -65,7 +65,6 @@ MODES = ("default", "max-autotune-no-cudagraphs", "reduce-overhead", "max-autotu
         ("compile_fullgraph", CPU, CACHED, (True, False)),
         ("compile_fullgraph", CPU, PIXART, (True,)),
         ("compile_fullgraph", CPU, UNET, (True,)),
-        ("compile_fullgraph", replace(CPU, libraries={"DeepCache": "0.1.1"}), UNET, (True, False)),
         ("compile_fullgraph", BARE, UNET, (True,)),
     ],
 )
@@ -116,7 +115,7 @@ REFUSED: list[tuple[str, Situation, dict[str, Value], str]] = [
     ("compile_mode", GPU, {"compile_mode": "max-autotune", **FULL, "offload": "model"}, "diffusers #8879"),
     ("compile_mode", GPU, {"compile_mode": "reduce-overhead", **FULL, "guidance_cutoff": 0.6}, "batch"),
     ("compile_mode", GPU, {"compile_mode": "max-autotune", **FULL, "step_cache": "pab:2"}, "step_cache"),
-    ("compile_mode", GPU, {"compile_mode": "max-autotune", **FULL, "deep_cache": 2}, "deep_cache"),
+    ("compile", GPU, {**FULL, "deep_cache": 2}, "'regional' does"),
     ("compile_mode", GPU, {"compile_mode": "max-autotune", **FULL, "compile_dynamic": "true"}, "one size"),
     ("compile_mode", ON_CPU, {"compile_mode": "max-autotune-no-cudagraphs", **FULL}, "freezing"),
     ("compile_flags", GPU, {"compile_flags": "diffusion_fast"}, "needs compile"),
@@ -147,7 +146,6 @@ REFUSED: list[tuple[str, Situation, dict[str, Value], str]] = [
     ("compile_fullgraph", GPU, {**BLOCKS, "offload": "group_leaf"}, "diffusers 0.42"),
     ("compile_fullgraph", FLUX_ON_GPU, {**BLOCKS, "step_cache": "first_block:0.1"}, "torch.compiler.disable"),
     ("compile_fullgraph", FLUX_ON_GPU, {**FULL, "step_cache": "pab:2"}, "branches on the timestep"),
-    ("compile_fullgraph", GPU, {**FULL, "deep_cache": 3}, "deep_cache"),
     ("compile_fullgraph", FLUX_ON_GPU, {**FULL, "attention": "dispatch:xformers"}, "xformers #765"),
 ]
 ALLOWED: list[tuple[str, Situation, dict[str, Value]]] = [
@@ -164,7 +162,7 @@ ALLOWED: list[tuple[str, Situation, dict[str, Value]]] = [
     ("compile_dynamic", FLUX_ON_GPU, {"compile_dynamic": "true", **FULL}),
     ("compile_fullgraph", GPU, {**FULL}),
     ("compile_fullgraph", GPU, {**BLOCKS, "offload": "group_block"}),
-    ("compile_fullgraph", GPU, {**BLOCKS, "deep_cache": 3}),
+    ("compile", GPU, {**BLOCKS, "deep_cache": 3}),
     ("compile_fullgraph", GPU, {"compile_fullgraph": False, **FULL, "offload": "model"}),
     ("compile_fullgraph", FLUX_ON_GPU, {"compile_fullgraph": False, **BLOCKS, "step_cache": "pab:2"}),
 ]
@@ -187,16 +185,6 @@ def test_a_conflict_is_said_by_the_knob_that_knows(
 def test_what_goes_together_is_allowed(name: str, situation: Situation, settings: Settings) -> None:
     """The neighbours of each refused combination are not refused with it."""
     assert knob_named(name).conflict(settings, situation) is None
-
-
-def test_an_uneven_last_call_changes_the_batch() -> None:
-    """Five pictures two by two: the last call has one, which is another graph."""
-    uneven = replace(GPU, workload=replace(WORKLOAD, batch=5))
-    settings: Settings = {**FULL, "images_per_call": 2}
-
-    assert knob_named("compile_dynamic").conflict({**settings, "compile_dynamic": "true"}, uneven) is None
-    refused = knob_named("compile_mode").conflict({**settings, "compile_mode": "max-autotune"}, uneven)
-    assert "the last call of a batch is smaller" in str(refused)
 
 
 def test_every_turn_stands_alone() -> None:
