@@ -32,7 +32,7 @@ def make_pictures(setup: Setup, call: Call, *, extra: dict[str, Any] | None = No
     if setup.device.startswith("cuda"):
         torch.cuda.synchronize(setup.device)
     pictures = made.detach().float().cpu() if isinstance(made, Tensor) else torch.from_numpy(made)
-    return pictures.flatten(0, -4)
+    return pictures.flatten(0, -4) if pictures.dim() > 4 else pictures
 
 
 def spread_frames(pictures: Tensor, clips: int) -> Tensor:

@@ -119,7 +119,7 @@ def time_parts(setup: Setup, call: Call, make: Callable[..., Any]) -> Parts:
         passes.append([text_end[0] or end])
 
     pipeline = setup.pipeline
-    # Not by the pipeline's own callback, which some pipelines lack (PixArt): each ends a step by its scheduler.
+    # Not by the pipeline's own callback, which PixArt lacks: every pipeline ends a step by its scheduler.
     with (
         _watched(pipeline, "encode_prompt", setup, note_text),
         _watched(pipeline.scheduler, "set_timesteps", setup, note_begin),

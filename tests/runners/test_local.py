@@ -70,6 +70,7 @@ def test_a_trial_is_measured(measure: Measure, tmp_path: Path) -> None:
         "settle",
         "timing",
         "parts",
+        "memory",
         "likeness",
     ]
 
@@ -79,7 +80,7 @@ def test_the_phases_are_told_in_order(measure: Measure, phases: list[str]) -> No
     phases.clear()
     measure({})
 
-    assert phases == ["load", "apply", "first call", "settle", "timing", "parts", "likeness"]
+    assert phases == ["load", "apply", "first call", "settle", "timing", "parts", "memory", "likeness"]
 
 
 def test_fewer_steps_are_faster_and_less_alike(measure: Measure) -> None:
