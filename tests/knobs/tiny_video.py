@@ -67,7 +67,7 @@ def wan() -> Any:
     )
     return WanPipeline(
         transformer=transformer,
-        vae=parts.painting(vae, contrast=4.0),
+        vae=parts.painting(vae, contrast=1.0),
         scheduler=UniPCMultistepScheduler(
             prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0
         ),
