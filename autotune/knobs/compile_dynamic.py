@@ -53,7 +53,9 @@ def applied(setup: Setup, value: str) -> str | None:
         return "No graph was made of anything."
     dynamic = sum(map(has_open_sizes, guards))
     if value == "true":
-        return None if dynamic else f"All of the {len(guards)} graphs are for inputs of one size."
+        # "auto" begins with one size and opens the graph when a second comes: it has some of either kind.
+        fixed = len(guards) - dynamic
+        return f"{fixed} of {len(guards)} graphs are for inputs of one size." if fixed else None
     return f"{dynamic} of {len(guards)} graphs are for inputs of several sizes." if dynamic else None
 
 

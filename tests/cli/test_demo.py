@@ -114,11 +114,11 @@ def test_an_interrupt_before_the_first_trial_ends_at_once(home: Path) -> None:
 
 
 def test_a_budget_that_nothing_fits_says_what_would(cli: Cli, home: Path) -> None:
-    """Exit code 1, and the smallest that was seen."""
+    """Exit code 1 before anything is run, and the smallest recipe with its forecast."""
     done = cli("tune", "demo", *SMALL, "--trials", "1", "--vram", "1MiB", at=home)
 
     assert done.returncode == 1
-    assert "Nothing fits memory <= 1 MiB" in done.stderr
+    assert "No recipe of 'demo' fits 1 MiB: the smallest, " in done.stderr
     assert "Traceback" not in done.stderr
 
 
