@@ -172,7 +172,8 @@ def _say_recipes(outlook: Outlook) -> None:
     say()
     for title, fit in named.items():
         if fit is not None:
-            say(f"{title}: {_said(fit)}: {_verdict(fit, outlook.budget)}")
+            said = "" if _said(fit) == title else f" {_said(fit)}:"
+            say(f"{title}:{said} {_verdict(fit, outlook.budget)}")
     if outlook.why_not_asked:
         say(f"asked for: cannot be run here: {outlook.why_not_asked}")
 

@@ -150,7 +150,7 @@ def test_the_outlook_is_printed(outlook: Outlook, capsys: pytest.CaptureFixture[
         "limit 7.75 GiB",
         "UNet2DConditionModel",
         "may fit, and are searched",
-        "untuned: untuned: does not fit (forecast: at least 15.9 GiB while decoding, limit 7.75 GiB)",
+        "untuned: does not fit (forecast: at least 15.9 GiB while decoding, limit 7.75 GiB)",
         "asked for: compile=full dtype=float16 offload=sequential: fits",
         "asked for: cannot be run here: compile does not go with offload = sequential",
         "The cheapest way to fit 7.75 GiB: dtype=bfloat16 prompt_embeds=precomputed.",
