@@ -1,11 +1,11 @@
-"""Outcome = Measurement | Failure: the JSON that both sides of the process border speak."""
+"""Outcome = Measurement | Pruned | Failure: the JSON that both sides of the process border speak."""
 
 import enum
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self, TypeAlias
 
-from autotune.samples import median
+from autotune.samples import median, quantile
 
 SCHEMA_VERSION = 1
 
@@ -63,6 +63,10 @@ class Memory:
     detail: Mapping[str, int] = field(default_factory=dict)
 
 
+UNRELATED = 0.30
+"""HaarPSI below which two pictures show different things."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Likeness:
     """How near the trial's pictures are to the reference pictures.
@@ -71,10 +75,49 @@ class Likeness:
         haarpsi: HaarPSI of every pair of pictures, 0 to 1, in the order of the workload's calls; of clips, of
             eight frames of each, evenly spread.
         psnr_db: PSNR of every pair in dB; 100 means equal to 8 bits or better.
+        ms_ssim: MS-SSIM of every pair, 0 to 1; empty where the pictures are too small for its five scales.
+        ratios: Median over the pairs of candidate to reference, 1 where nothing is lost: "sharpness",
+            "contrast", "chroma", "level". They hold where pairs no longer match.
+        step_error: Relative L2 error of the denoiser at each of some steps of the reference, given the very
+            inputs of the reference: free of the chaos by which pictures drift apart. Empty where it is not
+            defined.
+        why_no_step_error: Why `step_error` is empty; "" where it is not.
+        flaws: What is wrong with pictures that the score hides, or why it is low, a sentence each that
+            begins with a word: "seam: …", "shifted: …", "softer: …", "diverged: …".
+        is_exact: Whether every picture is the reference to the last bit; None where nobody looked.
+        sha256: Of every picture in 8 bits, in the order of `haarpsi`.
+        extras: Figures of metrics with the user's own weights, as differences from the reference.
     """
 
     haarpsi: tuple[float, ...]
     psnr_db: tuple[float, ...] = ()
+    ms_ssim: tuple[float, ...] = ()
+    ratios: Mapping[str, float] = field(default_factory=dict)
+    step_error: tuple[float, ...] = ()
+    why_no_step_error: str = ""
+    flaws: tuple[str, ...] = ()
+    is_exact: bool | None = None
+    sha256: tuple[str, ...] = ()
+    extras: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def p10(self) -> float:
+        """The similarity that nine of ten pairs reach."""
+        return quantile(self.haarpsi, 0.1)
+
+    @property
+    def minimum(self) -> float:
+        """The similarity of the worst pair."""
+        return min(self.haarpsi)
+
+    @property
+    def divergence_rate(self) -> float:
+        """Share of the pairs that show different things.
+
+        >>> Likeness(haarpsi=(0.99, 0.2, 0.98, 0.97)).divergence_rate
+        0.25
+        """
+        return sum(value < UNRELATED for value in self.haarpsi) / len(self.haarpsi)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,23 +125,36 @@ class Measurement:
     """What a trial came to when it worked: all raw samples, nothing but facts.
 
     Attributes:
-        calls_s: Wall seconds of every timed call.
+        calls_s: Wall seconds of every timed call that counts.
         warmup_s: Wall seconds of the calls before it settled; the first one holds compilation.
+        discarded_s: Wall seconds of timed calls that do not count, since something outside the trial
+            disturbed them; `conditions` says what.
         phases_s: Wall seconds of the trial's phases: "fork", "load", "apply", "first call", "settle",
             "timing", "parts", "memory", "likeness".
+        conditions: What the machine did while calls were timed: see `pipeline.conditions`. Figures that
+            cannot be read are None.
+        energy_j: Joules of one call, None where no counter tells.
+        compile_cache: Where compiled code came from: "cold" (compiled here), "hit" (from the study's cache),
+            or "" where nothing is compiled.
         batch: Pictures, or clips, made by one call.
         parts: Seconds of the parts of one call.
         memory: Peak memory.
         likeness: Nearness to the reference pictures.
         pictures: File names (relative to the trial's folder) of the pictures that were scored; a clip's shows
             its first, middle and last frame side by side.
-        warnings: Sentences about this measurement, such as that timings were noisy.
+        warnings: Sentences about this measurement, each begins with the name of the gate that fired:
+            "noisy", "drifting", "outliers", "disturbed", "throttled", "swapped", "shared", "leaking" or
+            "tight".
         environment: Fingerprint of machine and software.
     """
 
     calls_s: tuple[float, ...]
     warmup_s: tuple[float, ...] = ()
+    discarded_s: tuple[float, ...] = ()
     phases_s: Mapping[str, float] = field(default_factory=dict)
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+    energy_j: float | None = None
+    compile_cache: str = ""
     batch: int = 1
     parts: Parts | None = None
     memory: Memory
@@ -140,13 +196,13 @@ class Measurement:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Build a measurement from what `to_json` returned."""
         fields = {key: value for key, value in data.items() if key not in ("outcome", "schema_version")}
-        for name in ("calls_s", "warmup_s", "pictures", "warnings"):
+        for name in ("calls_s", "warmup_s", "discarded_s", "pictures", "warnings"):
             fields[name] = tuple(fields.get(name, ()))
         parts, likeness = fields.get("parts"), fields["likeness"]
         fields["parts"] = Parts(**{**parts, "steps_s": tuple(parts["steps_s"])}) if parts else None
         fields["memory"] = Memory(**fields["memory"])
-        pairs = {key: tuple(likeness.get(key, ())) for key in ("haarpsi", "psnr_db")}
-        fields["likeness"] = Likeness(**pairs)
+        lists = {key: tuple(value) for key, value in likeness.items() if isinstance(value, list | tuple)}
+        fields["likeness"] = Likeness(**{**likeness, **lists})
         return cls(**fields)
 
 
@@ -188,16 +244,55 @@ class Failure:
         return cls(**{**fields, "kind": FailureKind(fields["kind"])})
 
 
-Outcome: TypeAlias = Measurement | Failure
+@dataclass(frozen=True, kw_only=True)
+class Pruned:
+    """What a trial came to that was stopped early, since a known recipe is better beyond doubt.
+
+    Attributes:
+        latency_at_least_s: Lower bound of the seconds of one call.
+        memory_at_least_bytes: Lower bound of its peak memory.
+        rival: Digest of the recipe that is faster, no larger and as true.
+        message: How it was seen, for the user.
+        warmup_s: Wall seconds of the calls that were finished.
+        phases_s: Wall seconds of the phases that were finished.
+        environment: Fingerprint of machine and software.
+    """
+
+    latency_at_least_s: float
+    memory_at_least_bytes: int
+    rival: str
+    message: str
+    warmup_s: tuple[float, ...] = ()
+    phases_s: Mapping[str, float] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types, accepted by `outcome_from_json`."""
+        return {"outcome": "pruned", "schema_version": SCHEMA_VERSION, **_plain(asdict(self))}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Build what `to_json` returned.
+
+        >>> pruned = Pruned(latency_at_least_s=2.5, memory_at_least_bytes=9, rival="0f3a", message="slow")
+        >>> Pruned.from_json(pruned.to_json()) == pruned
+        True
+        """
+        fields = {key: value for key, value in data.items() if key not in ("outcome", "schema_version")}
+        return cls(**{**fields, "warmup_s": tuple(fields.get("warmup_s", ()))})
+
+
+Outcome: TypeAlias = Measurement | Pruned | Failure
 
 
 def outcome_from_json(data: Mapping[str, Any]) -> Outcome:
-    """Build the outcome that `to_json` of either kind wrote.
+    """Build the outcome that `to_json` of any kind wrote.
 
     >>> outcome_from_json(Failure(kind=FailureKind.CRASH, message="signal 11").to_json()).kind.value
     'crash'
     """
-    return Failure.from_json(data) if data["outcome"] == "failure" else Measurement.from_json(data)
+    kinds = {"failure": Failure, "pruned": Pruned, "measurement": Measurement}
+    return kinds[data["outcome"]].from_json(data)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value

@@ -23,6 +23,28 @@ def median(samples: Sequence[float]) -> float:
     return float(statistics.median(samples))
 
 
+def quantile(samples: Sequence[float], share: float) -> float:
+    """Return the value below which a share of the samples lies, interpolated between them.
+
+    Args:
+        samples: In any order, at least one.
+        share: 0 (the smallest) to 1 (the largest).
+
+    Raises:
+        ValueError: There are none.
+
+    >>> quantile([1.0, 2.0, 3.0, 4.0, 5.0], 0.1)
+    1.4
+    """
+    if not samples:
+        raise ValueError("A quantile of no samples was asked for.")
+    ordered = sorted(samples)
+    place = share * (len(ordered) - 1)
+    below = min(int(place), len(ordered) - 2) if len(ordered) > 1 else 0
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+
+
 def spread(samples: Sequence[float]) -> float:
     """Return the interquartile range relative to the median; 0 for a single sample.
 

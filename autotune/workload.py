@@ -1,9 +1,10 @@
 """Workload: what a trial makes - pictures of these prompts, this size, this many steps - and never how."""
 
 import hashlib
+import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Self
 
 from autotune.errors import PlanError
@@ -94,6 +95,16 @@ class Workload:
         return tuple(
             Call(prompts=tuple(p for p, _ in chunk), seeds=tuple(s for _, s in chunk)) for chunk in chunks
         )
+
+    def widened(self, pictures: int) -> Self:
+        """Return this workload with as many further seeds as it needs to make so many distinct pictures.
+
+        >>> Workload(model="demo", prompts=("a", "b"), seeds=(7,)).widened(5).seeds
+        (7, 8, 9)
+        """
+        count = -(-pictures // len(self.prompts))
+        fresh = itertools.count(max(self.seeds) + 1)
+        return replace(self, seeds=(*self.seeds, *itertools.islice(fresh, max(count - len(self.seeds), 0))))
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON types, accepted by `from_json`."""

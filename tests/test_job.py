@@ -51,7 +51,7 @@ def test_a_job_survives_json(job: Job) -> None:
         ("settle_min", -1, "'settle_min' is -1. It must be 0 or more."),
         ("interval", -0.1, "'interval' is -0.1. It must be 0 or more."),
         ("timing_s", "2 min", "'timing_s' is '2 min'. It must be a number."),
-        ("calls_max", 4, "'calls_min' is 5, above 'calls_max', which is 4."),
+        ("calls_max", 2, "'calls_min' is 3, above 'calls_max', which is 2."),
         ("settle_max", 1, "'settle_min' is 2, above 'settle_max', which is 1."),
     ],
 )
