@@ -46,7 +46,7 @@ def loses(rivals: Sequence[Rival], memory_bytes: int, seconds: float, *, margin:
         margin: So many times as long as the rival's call is beyond doubt.
 
     >>> known = [Rival(digest="a", latency_s=1.0, memory_bytes=900)]
-    >>> loses(known, 900, 1.3, margin=MARGIN_PROJECTED).digest, loses(known, 900, 1.2, margin=MARGIN_PROJECTED)
+    >>> loses(known, 900, 1.3, margin=1.25).digest, loses(known, 900, 1.2, margin=1.25)
     ('a', None)
     """
     rival = rival_of(rivals, memory_bytes)
@@ -56,7 +56,7 @@ def loses(rivals: Sequence[Rival], memory_bytes: int, seconds: float, *, margin:
 def steps_to_watch(steps: int) -> int:
     """Return after how many steps of a call its length is projected; 0 where there are too few to tell.
 
-    >>> steps_to_watch(20), steps_to_watch(50), steps_to_watch(4)
+    >>> steps_to_watch(20), steps_to_watch(50), steps_to_watch(3)
     (4, 10, 0)
     """
     watched = max(round(SHARE_OF_STEPS * steps), 2)
