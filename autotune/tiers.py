@@ -79,8 +79,8 @@ def is_benign_divergence(diverged: int, pairs: int, floor_diverged: int, floor_p
     """Whether pictures drift apart no more often than under harmless changes of the untuned recipe.
 
     A sampler can tip from one picture into another by the smallest rounding, with no loss of quality. So
-    where harmless changes make some pairs diverge, a recipe may do so too. It may not where its rate is higher
-    than theirs by the one-sided exact test of Fisher at 5 %, where harmless changes never diverge, or
+    where harmless changes make some pairs diverge, a recipe may do so too. It may not where its rate is
+    higher than theirs by the one-sided exact test of Fisher at 5 %, where harmless changes never diverge, or
     where so few pairs were looked at that the test could not have refused anything. Source: R. A. Fisher,
     Statistical Methods for Research Workers, 5th edition, 1934, section 21.02.
 
