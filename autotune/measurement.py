@@ -201,8 +201,9 @@ class Measurement:
         parts, likeness = fields.get("parts"), fields["likeness"]
         fields["parts"] = Parts(**{**parts, "steps_s": tuple(parts["steps_s"])}) if parts else None
         fields["memory"] = Memory(**fields["memory"])
-        lists = {key: tuple(value) for key, value in likeness.items() if isinstance(value, list | tuple)}
-        fields["likeness"] = Likeness(**{**likeness, **lists})
+        known = {key: value for key, value in likeness.items() if key in Likeness.__dataclass_fields__}
+        lists = {key: tuple(value) for key, value in known.items() if isinstance(value, list | tuple)}
+        fields["likeness"] = Likeness(**{**known, **lists})
         return cls(**fields)
 
 
@@ -291,8 +292,9 @@ def outcome_from_json(data: Mapping[str, Any]) -> Outcome:
     >>> outcome_from_json(Failure(kind=FailureKind.CRASH, message="signal 11").to_json()).kind.value
     'crash'
     """
-    kinds = {"failure": Failure, "pruned": Pruned, "measurement": Measurement}
-    return kinds[data["outcome"]].from_json(data)
+    if data["outcome"] == "failure":
+        return Failure.from_json(data)
+    return Pruned.from_json(data) if data["outcome"] == "pruned" else Measurement.from_json(data)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value

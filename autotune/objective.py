@@ -1,5 +1,6 @@
 """Objective and Limit: what is better, and what is unfit; losses are minimised, likeness is turned here."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ class Objective:
     """One thing to be good at.
 
     Attributes:
-        name: The metric's name: "latency_s", "memory_bytes", "similarity" or "host_memory_bytes".
+        name: The metric's name: "latency_s", "memory_bytes", "similarity", "energy_j" or "host_memory_bytes".
         label: Its name for a person.
         higher_is_better: True for similarity only.
         value: The metric of a measurement in its own unit.
@@ -55,6 +56,11 @@ class Limit:
         return f"{self.objective.label} {sign} {self.objective.show(self.bound)}"
 
 
+def _energy_j(measurement: Measurement) -> float:
+    """Joules of a call, infinite where nothing tells: such a trial is never the best in energy."""
+    return math.inf if measurement.energy_j is None else measurement.energy_j
+
+
 LATENCY = Objective(
     name="latency_s",
     label="latency",
@@ -84,7 +90,15 @@ SIMILARITY = Objective(
     value=lambda m: m.similarity,
     show="{:.4f}".format,
 )
-OBJECTIVES: Mapping[str, Objective] = {o.name: o for o in (LATENCY, MEMORY, SIMILARITY)}
+ENERGY = Objective(
+    name="energy_j",
+    label="energy",
+    higher_is_better=False,
+    value=_energy_j,
+    show="{:.3g} J".format,
+)
+"""Only where it is asked for, and where the device has a counter."""
+OBJECTIVES: Mapping[str, Objective] = {o.name: o for o in (LATENCY, MEMORY, SIMILARITY, ENERGY)}
 
 
 def violations(limits: tuple[Limit, ...], measurement: Measurement) -> dict[str, float]:

@@ -106,7 +106,8 @@ def recipe_meant(study: "Study", pick: str, trial: int | None) -> "Recipe":
     if found is None:
         raise UnknownName("trial", str(trial), [str(known.number) for known in study.trials])
     if found.measurement is None:
-        why = found.failure.kind.value if found.failure is not None else "still runs"
+        stopped = "it was stopped early" if found.pruned is not None else "still runs"
+        why = found.failure.kind.value if found.failure is not None else stopped
         raise UsageError(
             f"Trial {trial} has no measurement: {why}. 'autotune show {study.name} --all' lists all."
         )

@@ -19,6 +19,7 @@ _COLOURS = {
     Standing.FRONT: "green",
     Standing.DOMINATED: "",
     Standing.UNFIT: "yellow",
+    Standing.PRUNED: "dim",
     Standing.FAILED: "red",
     Standing.RUNNING: "dim",
 }
@@ -91,6 +92,9 @@ def say_trial(row: Row, log: str) -> None:
     say(f"  standing    {_one_line(row.verdict)}")
     if trial.measurement is not None:
         _say_measurement(row)
+    elif trial.pruned is not None:
+        _say_phases(trial.pruned.phases_s)
+        _say_environment(trial.pruned.environment)
     elif trial.failure is not None:
         failure = trial.failure
         where = " ".join(filter(None, (failure.phase, f"(knob {failure.knob})" if failure.knob else "")))

@@ -18,6 +18,7 @@ class Standing(enum.StrEnum):
     FRONT = "front"
     DOMINATED = "dominated"
     UNFIT = "unfit"  # measured, but outside the limits
+    PRUNED = "pruned"  # stopped early: another recipe is better beyond doubt
     FAILED = "failed"
     RUNNING = "running"
 
@@ -96,6 +97,8 @@ class Row:
         failure = self.trial.failure
         if failure is not None:
             return f"{failure.kind.value}: {failure.message}"
+        if self.trial.pruned is not None:
+            return f"pruned: {self.trial.pruned.message}"
         if self.standing is Standing.UNFIT:
             return f"unfit: {', '.join(self.beyond) or 'values that the plan leaves out'}"
         return self.standing.value
@@ -218,6 +221,7 @@ def study_json(study: Study, *, is_complete: bool = False) -> dict[str, Any]:
         },
         "trials_done": sum(row.standing is not Standing.RUNNING for row in every),
         "failures": {kind.value: count for kind, count in study.failures().most_common()},
+        "pruned": sum(row.standing is Standing.PRUNED for row in every),
         "picks": picks(study),
         "answer": answer(every),
         "baseline": next((row_json(row) for row in every if row.is_baseline), None),
@@ -258,6 +262,9 @@ def row_json(row: Row) -> dict[str, Any]:
             "memory_share": row.memory_share,
             "warnings": list(measured.warnings),
         }
+    if trial.pruned is not None:
+        names = ("latency_at_least_s", "memory_at_least_bytes", "rival", "message")
+        document["pruned"] = {name: getattr(trial.pruned, name) for name in names}
     if failure is not None:
         document["failure"] = {name: getattr(failure, name) for name in ("message", "phase", "knob")}
         document["failure"]["kind"] = failure.kind.value
@@ -274,6 +281,8 @@ def _standings(study: Study) -> dict[int, Standing]:
             return Standing.RUNNING
         if trial.failure is not None:
             return Standing.FAILED
+        if trial.pruned is not None:
+            return Standing.PRUNED
         if baseline is not None and trial.number == baseline.number:
             return Standing.BASELINE
         if trial.number in front:

@@ -57,6 +57,8 @@ def study_note(study: Study) -> str:
 def _outcome_lines(trial: TrialRecord, study: Study) -> list[str]:
     if trial.measurement is not None:
         return _figure_lines(trial.measurement, study)
+    if trial.pruned is not None:
+        return [f"Stopped early: {trial.pruned.message}"]
     if trial.failure is None:
         return ["It runs."]
     failure = trial.failure

@@ -7,7 +7,7 @@ from optuna.study import StudyDirection
 from optuna.trial import Trial, TrialState
 from optuna_dashboard import save_note, save_plotly_graph_object
 
-from autotune.measurement import Failure, FailureKind, Measurement
+from autotune.measurement import Failure, FailureKind, Measurement, Pruned
 from autotune.objective import violations
 from autotune.plan import Plan
 from autotune.search.figure import front_figure
@@ -45,7 +45,7 @@ def tell(optuna_study: OptunaStudy, trial: TrialRecord, *, study: Study, folders
     if isinstance(trial.outcome, Measurement):
         optuna_study.tell(trial.number, told_values(trial.outcome, study.plan))
         return
-    is_evidence = trial.outcome.kind != FailureKind.CANCELLED
+    is_evidence = isinstance(trial.outcome, Pruned) or trial.outcome.kind != FailureKind.CANCELLED
     # Samplers learn from pruned trials and pass over failed ones; no value is made up for either.
     optuna_study.tell(trial.number, state=TrialState.PRUNED if is_evidence else TrialState.FAIL)
 
@@ -74,6 +74,8 @@ def _attributes(trial: TrialRecord) -> dict[str, Any]:
     attributes: dict[str, Any] = {"recipe": trial.describe(), "digest": trial.digest, "preset": trial.preset}
     if isinstance(trial.outcome, Failure):
         return attributes | {"outcome": trial.outcome.kind.value, "message": trial.outcome.message}
+    if isinstance(trial.outcome, Pruned):
+        return attributes | {"outcome": "pruned", "message": trial.outcome.message}
     return attributes | {"outcome": "measured", "seconds": _seconds(trial)}
 
 
@@ -90,7 +92,7 @@ def _seconds(trial: TrialRecord) -> dict[str, float]:
 def _set_constraints(handle: Trial, trial: TrialRecord, plan: Plan) -> None:
     """Above zero is unfit. Every measured trial has the same constraints, as samplers expect."""
     if trial.measurement is None:
-        values = {_FAILED: 1.0}
+        values = {_FAILED: 1.0}  # of a trial that was stopped early, too, nothing else is known
     else:
         values = {**violations(plan.limits(), trial.measurement), _FAILED: 0.0}
         if plan.knobs:

@@ -13,8 +13,8 @@ from autotune.measurement import Failure, FailureKind, Outcome, outcome_from_jso
 from autotune.plan import Plan
 from autotune.store.engine import Database
 from autotune.store.folders import Folders
-from autotune.store.records import StudyRecord, TrialRecord, TrialState
-from autotune.store.schema import StudyRow, TrialRow
+from autotune.store.records import CheckRecord, Purpose, StudyRecord, TrialRecord, TrialState
+from autotune.store.schema import CheckRow, StudyRow, TrialRow
 from autotune.target import Target
 from autotune.workload import Workload
 
@@ -133,6 +133,32 @@ def trials(database: Database, study: str) -> tuple[TrialRecord, ...]:
         return tuple(_trial_record(row, database.folders) for row in session.scalars(_trials_of(study)))
 
 
+def save_check(database: Database, study: str, check: CheckRecord) -> None:
+    """Store what was measured beside the trials."""
+    data = check.outcome.to_json()
+    with database.writing() as session:
+        session.add(
+            CheckRow(
+                study_id=session.scalars(select(StudyRow.id).where(StudyRow.name == study)).one(),
+                purpose=check.purpose.value,
+                round=check.round,
+                digest=check.digest,
+                changed=dict(check.changed),
+                finished_at=check.finished_at,
+                seconds=check.seconds,
+                outcome_kind=data.get("kind", data["outcome"]),
+                outcome=data,
+            )
+        )
+
+
+def checks(database: Database, study: str) -> tuple[CheckRecord, ...]:
+    """Return all that was measured beside a study's trials, the oldest first."""
+    query = select(CheckRow).join(StudyRow).where(StudyRow.name == study).order_by(CheckRow.id)
+    with database.reading() as session:
+        return tuple(_check_record(row) for row in session.scalars(query))
+
+
 def _trials_of(study: str) -> Select[TrialRow]:
     return select(TrialRow).join(StudyRow).where(StudyRow.name == study).order_by(TrialRow.number)
 
@@ -176,4 +202,16 @@ def _trial_record(row: TrialRow, folders: Folders) -> TrialRecord:
         started_at=row.started_at,
         outcome=outcome_from_json(row.outcome) if row.outcome is not None else None,
         seconds=row.seconds or 0.0,
+    )
+
+
+def _check_record(row: CheckRow) -> CheckRecord:
+    return CheckRecord(
+        purpose=Purpose(row.purpose),
+        round=row.round,
+        digest=row.digest,
+        changed=row.changed,
+        outcome=outcome_from_json(row.outcome),
+        seconds=row.seconds,
+        finished_at=row.finished_at,
     )

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from autotune.knob import Settings, Situation, Value
-from autotune.measurement import Failure, FailureKind, Measurement, Outcome
+from autotune.measurement import Failure, FailureKind, Measurement, Outcome, Pruned
 from autotune.plan import Plan
 from autotune.recipe import describe_settings
 
@@ -40,6 +40,45 @@ class StudyRecord:
     def defaults(self) -> dict[str, Value]:
         """The untuned baseline."""
         return {name: values[0] for name, values in self.choices.items()}
+
+
+class Purpose(enum.StrEnum):
+    """Why something was measured beside the trials."""
+
+    FLOOR = "floor"  # how unlike the reference are pictures of recipes that should change nothing?
+    BASELINE = "baseline"  # the untuned baseline again: how much does the machine itself vary?
+    CONFIRM = "confirm"  # a round of the best recipes, measured against each other
+    PICTURES = "pictures"  # more pictures of the best recipes
+    COLD = "cold"  # a fresh start of the best recipes without anything compiled before
+    CAP = "cap"  # the least memory limit under which the best recipes run
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckRecord:
+    """One measurement beside the trials.
+
+    Attributes:
+        purpose: Why it was made.
+        round: Counted from 0; what has the same round was measured close together.
+        digest: The recipe's digest.
+        changed: The settings that differ from the default.
+        outcome: What it came to.
+        seconds: Wall seconds it took.
+        finished_at: In UTC.
+    """
+
+    purpose: Purpose
+    round: int
+    digest: str
+    changed: Settings
+    outcome: Outcome
+    seconds: float
+    finished_at: datetime
+
+    @property
+    def measurement(self) -> Measurement | None:
+        """The measurement of a check that worked."""
+        return self.outcome if isinstance(self.outcome, Measurement) else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +118,11 @@ class TrialRecord:
     def failure(self) -> Failure | None:
         """The failure of a trial that did not work."""
         return self.outcome if isinstance(self.outcome, Failure) else None
+
+    @property
+    def pruned(self) -> Pruned | None:
+        """What is known of a trial that was stopped early, since a known recipe is better beyond doubt."""
+        return self.outcome if isinstance(self.outcome, Pruned) else None
 
     @property
     def counts(self) -> bool:

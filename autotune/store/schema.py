@@ -67,3 +67,20 @@ class TrialRow(Table):
     seconds: Mapped[float | None] = mapped_column(Float)
     outcome_kind: Mapped[str | None] = mapped_column(String(32))
     outcome: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
+
+
+class CheckRow(Table):
+    """One measurement beside the trials, by which their figures are judged: written when it ended."""
+
+    __tablename__ = "autotune_check"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("autotune_study.id", ondelete="CASCADE"), index=True)
+    purpose: Mapped[str] = mapped_column(String(16), index=True)
+    round: Mapped[int]
+    digest: Mapped[str] = mapped_column(String(12))
+    changed: Mapped[Any] = mapped_column(JSON)
+    finished_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    seconds: Mapped[float] = mapped_column(Float)
+    outcome_kind: Mapped[str] = mapped_column(String(32))
+    outcome: Mapped[Any] = mapped_column(JSON)
