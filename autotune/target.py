@@ -22,6 +22,7 @@ class Target:
         has_compiler: Whether `torch.compile` can build kernels here (a C++ compiler, or Triton on CUDA).
         stands_for: Name of the GPU that this machine stands in for: what it lacks is not offered, and
             `memory_bytes` is what it can give to a program. "" when the machine is itself.
+        uuid: What tells the device from all others, such as "GPU-…", "MIG-…" or "cpu-…"; "" where unknown.
     """
 
     device: str
@@ -33,6 +34,7 @@ class Target:
     backends: frozenset[str] = frozenset()
     has_compiler: bool = False
     stands_for: str = ""
+    uuid: str = ""
 
     @property
     def kind(self) -> str:
@@ -87,6 +89,7 @@ class Target:
             "backends": sorted(self.backends),
             "has_compiler": self.has_compiler,
             "stands_for": self.stands_for,
+            "uuid": self.uuid,
         }
 
     @classmethod

@@ -1,11 +1,13 @@
 """What every test runs under: no network but loopback, and a loud word where a test cannot run."""
 
+import atexit
 import importlib.metadata
 import importlib.util
 import ipaddress
 import os
 import shutil
 import socket
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +18,9 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 # One thread a process: the tests prove behaviour, not speed, and two of them may share two cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Locks of its own for each process of tests: the machine's one CPU would let them measure one by one.
+os.environ["AUTOTUNE_LOCKS"] = tempfile.mkdtemp(prefix="autotune-locks-")
+atexit.register(shutil.rmtree, os.environ["AUTOTUNE_LOCKS"], ignore_errors=True)
 
 GOLDEN = Path(__file__).parent / "golden"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")

@@ -1,6 +1,8 @@
 """The machine as a Target: its device, memory, packages and what really runs on it."""
 
+import hashlib
 import os
+import platform
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +12,7 @@ from pathlib import Path
 import torch
 
 from autotune.errors import DeviceError
+from autotune.pipeline.nvml import device_uuid
 from autotune.target import Target
 
 LIBRARIES = (
@@ -77,6 +80,7 @@ def read_target(device: str) -> Target:
         libraries=_libraries(),
         backends=_backends(device),
         has_compiler=shutil.which(os.environ.get("CXX", "g++")) is not None,
+        uuid=machine_uuid(),
     )
     if device == "cpu":
         return host
@@ -87,7 +91,18 @@ def read_target(device: str) -> Target:
         memory_bytes=about.total_memory,
         compute_capability=(about.major, about.minor),
         has_compiler="triton" in host.libraries,
+        uuid=device_uuid(device) or "",
     )
+
+
+def machine_uuid() -> str:
+    """Return what tells this machine's CPU from others', "cpu-…", without giving the machine's name away."""
+    try:
+        name = Path("/etc/machine-id").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        name = ""
+    digest = hashlib.sha256(f"autotune {name or platform.node()}".encode()).hexdigest()
+    return f"cpu-{digest[:16]}"
 
 
 def _libraries() -> dict[str, str]:

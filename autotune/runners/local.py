@@ -16,11 +16,12 @@ from typing import IO, Any, Self
 
 from autotune import errors
 from autotune.blueprint import Blueprint
-from autotune.errors import AutotuneError, WorkerError
+from autotune.errors import AutotuneError, DeviceError, WorkerError
 from autotune.footprint import Footprint
 from autotune.job import JOB_FILE, LOG_FILE, OUTCOME_FILE, Job
 from autotune.knob import Situation
 from autotune.measurement import Failure, FailureKind, Outcome, outcome_from_json
+from autotune.runners.device_lock import holding
 from autotune.target import Target
 from autotune.workload import Workload
 
@@ -29,6 +30,8 @@ _MESSAGE_BYTES = 65_536
 _START_S = 180.0
 _PROBE_S = 1800.0  # a hub id is downloaded while probing
 _LOG_BYTES = 4_000
+_WAITED_S = 0.05  # less is no waiting
+_CANCELLED = "The trial was stopped by the user."
 
 
 class LocalRunner:
@@ -51,6 +54,7 @@ class LocalRunner:
         self._log: IO[bytes] | None = None
         self._pid = 0
         self._is_cancelled = False
+        self._uuids: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -63,12 +67,28 @@ class LocalRunner:
     def __call__(self, job: Job) -> Outcome:
         """Run one trial in its own process and return what it came to.
 
+        While another process measures on the device it is waited for. That counts for no limit; the seconds
+        are the outcome's phase "waiting".
+
         Args:
             job: All that the worker is told; its folder is created and receives log, pictures and outcome.
 
         Raises:
             WorkerError: The server itself cannot be started.
         """
+        self._is_cancelled = False
+        device, asked = self._name_device(job.device), time.monotonic()
+        with holding(
+            device, purpose=job.folder, tell=self._listen, is_cancelled=lambda: self._is_cancelled
+        ) as go_on:
+            waited_s = time.monotonic() - asked
+            outcome: Outcome = self._run(job) if go_on else _cancelled("waiting")
+        if waited_s < _WAITED_S:
+            return outcome
+        return replace(outcome, phases_s={"waiting": waited_s, **outcome.phases_s})
+
+    def _run(self, job: Job) -> Outcome:
+        """Run a trial on a device that nobody else measures on."""
         folder = Path(job.folder)
         folder.mkdir(parents=True, exist_ok=True)
         if job.cache:
@@ -97,8 +117,9 @@ class LocalRunner:
             PlanError: The workload's size does not suit the model.
             WorkerError: The probe died.
         """
-        data = self._ask("probe", {"workload": workload.to_json(), "device": device})
-        return _situation(data)
+        situation = _situation(self._ask("probe", {"workload": workload.to_json(), "device": device}))
+        self._uuids[situation.target.device] = situation.target.uuid
+        return situation
 
     def footprint(self, workload: Workload, device: str = "cpu") -> tuple[Footprint, Situation]:
         """Return what a model weighs and needs while it runs, and its situation, without its weights.
@@ -144,7 +165,17 @@ class LocalRunner:
             self._log.close()
         self._server, self._channel, self._life_fd, self._log = None, None, -1, None
 
+    def _name_device(self, device: str) -> str:
+        """Return what names a device on the whole machine; its own name where that is unknown."""
+        if device not in self._uuids:
+            try:
+                self._uuids[device] = self.probe_target(device).uuid
+            except DeviceError:
+                self._uuids[device] = ""  # the trial will say so
+        return self._uuids[device] or device
+
     def _ask(self, what: str, content: dict[str, Any]) -> dict[str, Any]:
+        self._is_cancelled = False
         with tempfile.TemporaryDirectory(prefix="autotune-") as name:
             folder = Path(name)
             ended = self._order(what, content, folder, time_limit_s=_PROBE_S)
@@ -174,7 +205,6 @@ class LocalRunner:
             time_limit_s: It is killed after this many seconds.
             scratch: Where it puts its temporary files; "" for where the system has them.
         """
-        self._is_cancelled = False
         (folder / OUTCOME_FILE).unlink(missing_ok=True)
         (folder / JOB_FILE).write_text(json.dumps(content), encoding="utf-8")
         channel = self._running_server()
@@ -211,7 +241,7 @@ class LocalRunner:
 
     def _judge(self, end: "_End", code: int) -> "_End":
         if self._is_cancelled:
-            end.kind, end.message = FailureKind.CANCELLED, "The trial was stopped by the user."
+            end.kind, end.message = FailureKind.CANCELLED, _CANCELLED
         elif end.kind is None and code != 0:
             end.kind, how = how_it_died(code)
             end.message = f"The trial {how} in phase '{end.phase}'."
@@ -301,6 +331,10 @@ def _read_answer(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return answer
+
+
+def _cancelled(phase: str) -> Failure:
+    return Failure(kind=FailureKind.CANCELLED, message=_CANCELLED, phase=phase)
 
 
 def _with_log(outcome: Outcome, folder: Path) -> Outcome:
