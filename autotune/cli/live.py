@@ -11,10 +11,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from autotune.cli.progress import Progress, opening_lines, row_of, trial_line
+from autotune.cli.progress import Progress, check_line, confirm_line, opening_lines, row_of, trial_line
 from autotune.measurement import Measurement
 from autotune.report.figures import counted, format_factor
-from autotune.search.events import Event, StudyOpened, TrialFinished
+from autotune.search.events import CheckFinished, ConfirmStarted, Event, StudyOpened, TrialFinished
 from autotune.units import format_bytes, format_duration
 
 
@@ -54,6 +54,10 @@ class LiveView:
                 self._print(line)
         elif isinstance(event, TrialFinished):
             self._print(trial_line(row_of(event), event.study.plan.budget, self._progress.done))
+        elif isinstance(event, ConfirmStarted):
+            self._print(confirm_line(event))
+        elif isinstance(event, CheckFinished):
+            self._print(check_line(event))
         self._draw()
 
     def phase(self, name: str) -> None:

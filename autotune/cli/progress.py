@@ -9,8 +9,12 @@ from typing import Any, Protocol, Self
 from autotune.budget import Budget, time_left
 from autotune.cli.console import remark, say, say_json
 from autotune.plan import describe_limits
-from autotune.report.figures import Row, Standing, counted, row_json, rows, study_json
+from autotune.recipe import describe_settings
+from autotune.report.figures import Row, Standing, check_json, counted, row_json, rows, study_json
 from autotune.search.events import (
+    CheckFinished,
+    CheckStarted,
+    ConfirmStarted,
     Event,
     ReferenceStarted,
     StudyOpened,
@@ -19,6 +23,7 @@ from autotune.search.events import (
     TrialStarted,
 )
 from autotune.search.study import Study
+from autotune.store.records import Purpose
 from autotune.units import format_duration
 
 
@@ -52,8 +57,7 @@ class Progress:
         """Seconds until the budget is spent at the pace so far, as of the last event; None if unknown."""
         if self.study is None:
             return None
-        elapsed_s = sum(trial.seconds for trial in self.study.trials)
-        return time_left(self.study.plan.budget, self.done, elapsed_s=elapsed_s)
+        return time_left(self.study.plan.budget, self.done, elapsed_s=self.study.elapsed_s)
 
     def after(self, event: Event) -> "Progress":
         """Return what is known after an event."""
@@ -69,6 +73,12 @@ class Progress:
                 return replace(self, doing=doing, phase="")
             case TrialFinished():
                 return replace(self, study=event.study, doing="choosing the next trial", phase="")
+            case ConfirmStarted():
+                return replace(self, doing="confirming the best recipes", phase="")
+            case CheckStarted():
+                return replace(self, doing=doing_of(event), phase="")
+            case CheckFinished():
+                return replace(self, study=event.study, phase="")
             case StudyStopped():
                 return replace(self, study=event.study, doing="", phase="")
 
@@ -157,8 +167,12 @@ def event_line(event: Event, progress: Progress) -> str:
             return "\n".join(opening_lines(event))
         case ReferenceStarted():
             return "making the reference pictures"
-        case TrialStarted():
+        case TrialStarted() | CheckStarted():
             return ""
+        case ConfirmStarted():
+            return confirm_line(event)
+        case CheckFinished():
+            return check_line(event)
         case TrialFinished():
             return trial_line(row_of(event), event.study.plan.budget, progress.done)
         case StudyStopped():
@@ -194,6 +208,41 @@ def trial_line(row: Row, budget: Budget, done: int) -> str:
     return "  ".join(filter(None, (head, figures, note, "|", row.trial.describe())))
 
 
+_DOING = {
+    Purpose.FLOOR: "noise floor",
+    Purpose.BASELINE: "the baseline again",
+    Purpose.CONFIRM: "confirming",
+    Purpose.PICTURES: "more pictures",
+    Purpose.COLD: "a cold start",
+    Purpose.CAP: "the least memory",
+}
+
+
+def doing_of(event: CheckStarted) -> str:
+    """Return what is measured beside the trials, in words."""
+    return f"{_DOING[event.purpose]}: {event.recipe.describe()}"
+
+
+def confirm_line(event: ConfirmStarted) -> str:
+    """Return what is measured again, and how often."""
+    recipes = "recipe" if len(event.finalists) == 1 else "recipes"
+    return (
+        f"confirming {len(event.finalists)} {recipes} and the baseline: {event.rounds} rounds in turn, "
+        "each in a fresh process"
+    )
+
+
+def check_line(event: CheckFinished) -> str:
+    """Return what a measurement beside the trials came to, as a line."""
+    check, measured = event.check, event.check.measurement
+    head, recipe = _DOING[check.purpose], describe_settings(check.changed) or "untuned"
+    if measured is None:
+        return f"{head}  failed: {' '.join(getattr(check.outcome, 'message', '').split())}  |  {recipe}"
+    if check.purpose in (Purpose.FLOOR, Purpose.PICTURES):
+        return f"{head}  similarity {measured.similarity:.4f}  |  {recipe}"
+    return f"{head}  round {check.round + 1}: {format_duration(measured.latency_s)} a call  |  {recipe}"
+
+
 def row_of(event: TrialFinished) -> Row:
     """Return the row of the trial that has just ended."""
     return next(row for row in rows(event.study) if row.trial.number == event.record.number)
@@ -212,6 +261,14 @@ def event_json(event: Event) -> dict[str, Any]:
             return {"event": "trial_started", **started, "settings": dict(event.recipe.settings)}
         case TrialFinished():
             return {"event": "trial_finished", **row_json(row_of(event))}
+        case ConfirmStarted():
+            numbers = [trial.number for trial in event.finalists]
+            return {"event": "confirm_started", "trials": numbers, "rounds": event.rounds}
+        case CheckStarted():
+            started = {"purpose": event.purpose.value, "round": event.round, "digest": event.recipe.digest}
+            return {"event": "check_started", **started, "settings": dict(event.recipe.settings)}
+        case CheckFinished():
+            return {"event": "check_finished", **check_json(event.check)}
         case StudyStopped():
             return {"event": "study_stopped", "reason": event.reason}
 

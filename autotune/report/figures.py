@@ -7,7 +7,7 @@ from typing import Any
 
 from autotune.search.choose import PICKS
 from autotune.search.study import Study
-from autotune.store.records import TrialRecord
+from autotune.store.records import CheckRecord, TrialRecord
 from autotune.units import format_bytes, format_duration
 
 
@@ -228,6 +228,17 @@ def study_json(study: Study, *, is_complete: bool = False) -> dict[str, Any]:
         "front": [row_json(row) for row in front_rows(every) if row.is_on_front],
     }
     return document | ({"trials": [_complete_json(row) for row in every]} if is_complete else {})
+
+
+def check_json(check: CheckRecord) -> dict[str, Any]:
+    """Return what was measured beside the trials as plain JSON types."""
+    document: dict[str, Any] = {"purpose": check.purpose.value, "round": check.round, "digest": check.digest}
+    document |= {"settings": dict(check.changed), "seconds": check.seconds}
+    measured = check.measurement
+    if measured is None:
+        return document | {"failure": getattr(check.outcome, "message", "")}
+    document |= {"latency_s": measured.latency_s, "similarity": measured.similarity}
+    return document | {"calls_s": list(measured.calls_s), "warnings": list(measured.warnings)}
 
 
 def _complete_json(row: Row) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from autotune.recipe import Recipe
 from autotune.search.study import Study
-from autotune.store.records import TrialRecord
+from autotune.store.records import CheckRecord, Purpose, TrialRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +47,32 @@ class TrialFinished:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConfirmStarted:
+    """The best recipes are measured again, in turn with the baseline, before a winner is named."""
+
+    finalists: tuple[TrialRecord, ...]
+    rounds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckStarted:
+    """Something is about to be measured beside the trials; `of` is how many of its kind are planned."""
+
+    purpose: Purpose
+    recipe: Recipe
+    round: int
+    of: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckFinished:
+    """Something beside the trials was measured; `study` has it already."""
+
+    check: CheckRecord
+    study: Study
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudyStopped:
     """No further trial is run; `reason` is part of a sentence."""
 
@@ -54,7 +80,16 @@ class StudyStopped:
     study: Study
 
 
-Event: TypeAlias = StudyOpened | ReferenceStarted | TrialStarted | TrialFinished | StudyStopped
+Event: TypeAlias = (
+    StudyOpened
+    | ReferenceStarted
+    | TrialStarted
+    | TrialFinished
+    | ConfirmStarted
+    | CheckStarted
+    | CheckFinished
+    | StudyStopped
+)
 Listener: TypeAlias = Callable[[Event], None]
 
 

@@ -17,13 +17,24 @@ PATIENCE_S = 600.0
 _COMPLETE = "complete.json"  # written last: without it the pictures are made again
 
 
-def has_reference(folder: Path) -> bool:
-    """Whether all reference pictures are there."""
+def has_reference(folder: Path, calls: int = 0) -> bool:
+    """Whether all reference pictures are there.
+
+    Args:
+        folder: Of the reference.
+        calls: How many calls' pictures are needed at least, as far as the workload has as many.
+    """
     complete = folder / _COMPLETE
     if not complete.is_file():
         return False
-    pictures = json.loads(complete.read_text()).get("pictures", [])
-    return all((folder / name).is_file() for name in pictures)
+    made = json.loads(complete.read_text())
+    is_enough = len(made.get("calls_s", ())) >= calls
+    return is_enough and all((folder / name).is_file() for name in made.get("pictures", []))
+
+
+def needed_calls(plan: Plan, situation: Situation) -> int:
+    """Return how many calls' pictures are compared."""
+    return min(plan.protocol.pairs, len(situation.workload.calls()))
 
 
 def make_reference(folders: Folders, plan: Plan, situation: Situation, *, runner: Runner) -> bool:
@@ -38,7 +49,7 @@ def make_reference(folders: Folders, plan: Plan, situation: Situation, *, runner
     folder = folders.reference(situation)
     # Two studies of one workload share the pictures: the second waits for the first.
     with exclusive(folder.with_name(f"{folder.name}.lock")):
-        if has_reference(folder):
+        if has_reference(folder, needed_calls(plan, situation)):
             return True
         folder.mkdir(parents=True, exist_ok=True)
         outcome = runner(_job(folders, plan, situation))

@@ -1,23 +1,29 @@
 """Study: everything that was found so far, as plain values that disturb no tuner."""
 
+import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from autotune import pareto
+from autotune.duel import WIDE_GAP, Ratio, Verdict
 from autotune.errors import BudgetError
 from autotune.knob import Situation, Value
 from autotune.measurement import FailureKind, Measurement
 from autotune.objective import violations
 from autotune.plan import Plan
 from autotune.recipe import Recipe
+from autotune.search import evidence
 from autotune.search.choose import choose, front, losses
 from autotune.search.shortfall import nothing_fits
 from autotune.store import history
 from autotune.store.engine import Database
-from autotune.store.records import TrialRecord
+from autotune.store.records import CheckRecord, TrialRecord
+from autotune.tiers import Tier, tier
 
+_FEWEST_ROUNDS = 2
 _ROOM = 2.0  # without a limit, the hypervolume counts what is better than twice the baseline's loss
 
 
@@ -31,6 +37,7 @@ class Study:
         choices: Each knob's values, the default first.
         trials: All trials, the oldest first; those that run or were cancelled too.
         storage: URL of its database.
+        checks: What was measured beside the trials, to judge their figures by, the oldest first.
     """
 
     plan: Plan
@@ -38,6 +45,7 @@ class Study:
     choices: Mapping[str, tuple[Value, ...]]
     trials: tuple[TrialRecord, ...]
     storage: str
+    checks: tuple[CheckRecord, ...] = ()
 
     @property
     def name(self) -> str:
@@ -60,15 +68,100 @@ class Study:
         """Return the measured trial in which nothing was tuned, or None when there is none."""
         return next((trial for trial in self.measured() if trial.is_baseline), None)
 
+    @property
+    def elapsed_s(self) -> float:
+        """Wall seconds of all that was measured: trials and checks."""
+        return sum(one.seconds for one in (*self.trials, *self.checks))
+
+    @cached_property
+    def noise_floor(self) -> evidence.NoiseFloor | None:
+        """How unlike the reference pictures are that should be equal to them; None if nobody looked."""
+        return evidence.noise_floor(self.checks)
+
+    @cached_property
+    def machine_sd(self) -> float | None:
+        """Relative standard deviation of the baseline's latency between fresh processes; None if unknown."""
+        baseline = self.baseline()
+        return evidence.machine_sd(baseline.measurement if baseline is not None else None, self.checks)
+
+    def gain(self, trial: TrialRecord) -> Ratio | None:
+        """Return how many times as fast as the baseline a trial's recipe is, by rounds; None without any."""
+        baseline = self.baseline()
+        return None if baseline is None else self.duel(trial, baseline)
+
+    def duel(self, first: TrialRecord, second: TrialRecord) -> Ratio | None:
+        """Return how many times as fast one recipe is as another, by rounds that both were measured in."""
+        return evidence.ratio_in_rounds(self.checks, first.digest, second.digest, sd_machine=self.machine_sd)
+
+    def settled(self, trial: TrialRecord) -> Measurement | None:
+        """Return a trial's measurement with what was found out since, or None where it has none.
+
+        Latency is the baseline's by the ratio of the rounds, where it was measured in rounds; likeness is
+        that of further pictures, where such were made.
+        """
+        return self._settled.get(trial.number)
+
+    @cached_property
+    def _settled(self) -> Mapping[int, Measurement]:
+        baseline = self.baseline()
+        found = {}
+        for trial in self.measured():
+            gain = self.gain(trial) if trial is not baseline else None
+            known = baseline.measurement if baseline is not None else None
+            latency_s = known.latency_s / gain.value if gain is not None and known is not None else None
+            pictures = evidence.more_pictures(self.checks, trial.digest)
+            found[trial.number] = evidence.settled(
+                _measurement(trial), latency_s=latency_s, pictures=pictures
+            )
+        return found
+
+    def tier(self, trial: TrialRecord) -> Tier | None:
+        """Return how near a trial's pictures are to the reference, in a word; None without a measurement."""
+        measured, floor = self.settled(trial), self.noise_floor
+        if measured is None:
+            return None
+        return tier(
+            measured.similarity,
+            floor=floor.median if floor is not None else None,
+            has_flaws=bool(measured.likeness.flaws),
+        )
+
     def fit(self) -> tuple[TrialRecord, ...]:
-        """Return the trials that were measured and lie within the plan's limits and its values for knobs."""
-        return tuple(trial for trial in self.measured() if is_fit(trial, self.plan))
+        """Return the trials that were measured and lie within the plan's limits and its values for knobs.
+
+        One that failed when it was measured again is not fit.
+        """
+        return tuple(
+            trial
+            for trial in self.measured()
+            if is_fit(trial, self.plan, self.settled(trial))
+            and not evidence.failed_again(self.checks, trial.digest)
+        )
 
     def front(self) -> tuple[TrialRecord, ...]:
         """Return the fit trials that no other fit trial beats in every objective."""
+        return self._front
+
+    @cached_property
+    def _front(self) -> tuple[TrialRecord, ...]:
         fit = self.fit()
-        indices = front([_measurement(trial) for trial in fit], self.plan.measured_objectives())
+        indices = front(self._settled_of(fit), self.plan.measured_objectives())
         return tuple(fit[index] for index in indices)
+
+    def _settled_of(self, trials: Sequence[TrialRecord]) -> list[Measurement]:
+        return [self._settled[trial.number] for trial in trials]
+
+    def tied(self, trial: TrialRecord) -> tuple[TrialRecord, ...]:
+        """Return the trials of the front that are as fast as one as far as rounds can tell."""
+        others = [other for other in self.front() if other.number != trial.number]
+        return tuple(other for other in others if self._is_tie(trial, other))
+
+    def _is_tie(self, first: TrialRecord, second: TrialRecord) -> bool:
+        met = self.duel(first, second)
+        if met is None or met.rounds < _FEWEST_ROUNDS:
+            return False
+        is_near = abs(math.log(met.value)) < math.log(WIDE_GAP)
+        return met.verdict is Verdict.TIE or (met.verdict is Verdict.UNCLEAR and is_near)
 
     def hypervolume(self) -> float:
         """Return the share of the worthwhile region that the front dominates, 0 to 1: it only grows.
@@ -79,12 +172,15 @@ class Study:
         reference = self._reference()
         if reference is None or not all(bound > 0 for bound in reference):
             return 0.0
-        points = losses([_measurement(trial) for trial in self.front()], self.plan.measured_objectives())
+        points = losses(self._settled_of(self.front()), self.plan.measured_objectives())
         scaled = [tuple(x / bound for x, bound in zip(point, reference, strict=True)) for point in points]
         return pareto.hypervolume(scaled, [1.0] * len(reference))
 
     def best_trial(self, pick: str = "knee") -> TrialRecord:
         """Return the trial that is the answer.
+
+        Of several that are equally fast as far as rounds can tell, "fastest" takes the smallest, then the one
+        with the fewest settings: of a tie, nobody need take the larger one.
 
         Args:
             pick: The rule: "knee", "fastest", "smallest" or "closest".
@@ -96,8 +192,14 @@ class Study:
         candidates = self.front()
         if not candidates:
             raise BudgetError(nothing_fits(self.plan, self.trials))
-        measurements = [_measurement(trial) for trial in candidates]
-        return candidates[choose(measurements, self.plan.measured_objectives(), pick)]
+        measured = self._settled_of(candidates)
+        chosen = candidates[choose(measured, self.plan.measured_objectives(), pick)]
+        if pick != "fastest":
+            return chosen
+        return min(
+            (chosen, *self.tied(chosen)),
+            key=lambda trial: (self._settled[trial.number].memory_bytes, len(trial.changed), trial.number),
+        )
 
     def best(self, pick: str = "knee") -> Recipe:
         """Return the recipe that is the answer, with where it was measured and its figures.
@@ -121,6 +223,8 @@ class Study:
             "height_px": workload.height_px,
             "batch": workload.batch,
             **({"frames": workload.frames} if workload.frames else {}),
+            "prompts": list(workload.prompts),
+            "seeds": list(workload.seeds),
         }
         return Recipe(
             model=workload.model,
@@ -133,8 +237,11 @@ class Study:
         )
 
     def speedup(self, trial: TrialRecord) -> float | None:
-        """Return how many times as fast as the baseline a trial was; None where either was not measured."""
-        baseline, measurement = self.baseline(), trial.measurement
+        """Return how many times as fast as the baseline a trial was; None where either was not measured.
+
+        By rounds where it was measured in rounds beside the baseline, else by the trials' own latencies.
+        """
+        baseline, measurement = self.baseline(), self.settled(trial)
         if baseline is None or measurement is None:
             return None
         return _measurement(baseline).latency_s / measurement.latency_s
@@ -144,16 +251,29 @@ class Study:
         others = [known for known in self.trials if known.number != trial.number]
         return replace(self, trials=tuple(sorted([*others, trial], key=lambda known: known.number)))
 
+    def with_check(self, check: CheckRecord) -> "Study":
+        """Return this study with one more measurement beside its trials."""
+        return replace(self, checks=(*self.checks, check))
+
     def _figures(self, trial: TrialRecord) -> dict[str, Any]:
-        measurement = trial.measurement
-        if measurement is None:
+        measurement, first = self.settled(trial), trial.measurement
+        if measurement is None or first is None:
             return {}
+        gain, found_tier = self.gain(trial), self.tier(trial)
         figures = {
             "latency_s": measurement.latency_s,
             "speedup": self.speedup(trial),
+            "speedup_low": gain.low if gain is not None else None,
+            "speedup_high": gain.high if gain is not None else None,
+            "rounds": gain.rounds if gain is not None else None,
             "memory_bytes": measurement.memory_bytes,
             "similarity": measurement.similarity,
+            "tier": found_tier.value if found_tier is not None else None,
             "cold_s": measurement.cold_s,
+            "energy_j": measurement.energy_j,
+            "sd_machine": self.machine_sd,
+            "pictures": list(first.likeness.sha256) or None,
+            "fingerprint": first.environment.get("digest"),
         }
         return {name: value for name, value in figures.items() if value is not None}
 
@@ -186,15 +306,22 @@ def read_study(database: Database, name: str) -> Study:
         situation=record.situation,
         choices=record.choices,
         trials=history.trials(database, name),
+        checks=history.checks(database, name),
         storage=database.url.render_as_string(hide_password=False),
     )
 
 
-def is_fit(trial: TrialRecord, plan: Plan) -> bool:
-    """Whether a trial was measured and lies within the plan's limits and its values for knobs."""
-    if trial.measurement is None or not is_wanted(trial, plan):
+def is_fit(trial: TrialRecord, plan: Plan, measured: Measurement | None) -> bool:
+    """Whether a trial lies within the plan's limits and its values for knobs.
+
+    Args:
+        trial: Says which values it has.
+        plan: Has the limits.
+        measured: What is known of it; None where nothing is.
+    """
+    if measured is None or not is_wanted(trial, plan):
         return False
-    return all(violation <= 0 for violation in violations(plan.limits(), trial.measurement).values())
+    return all(violation <= 0 for violation in violations(plan.limits(), measured).values())
 
 
 def is_wanted(trial: TrialRecord, plan: Plan) -> bool:

@@ -2,20 +2,20 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-
-import optuna
 
 from autotune.budget import stop_reason
 from autotune.errors import StoreError
 from autotune.footprint import Footprint
 from autotune.gpus import as_asked
-from autotune.job import Job, Runner
+from autotune.job import Job, Rival, Runner
 from autotune.knob import Knob, Settings, Situation
 from autotune.knobs import all_knobs
 from autotune.measurement import FailureKind
 from autotune.plan import Plan
+from autotune.race import as_rivals
+from autotune.search.confirm import confirm
 from autotune.search.events import (
     Listener,
     ReferenceStarted,
@@ -27,35 +27,24 @@ from autotune.search.events import (
     ignore,
 )
 from autotune.search.feasible import without_what_cannot_fit
+from autotune.search.floor import measure_floor
 from autotune.search.presets import presets
-from autotune.search.reference import PATIENCE_S, has_reference, make_reference
+from autotune.search.reference import has_reference, make_reference, needed_calls
 from autotune.search.resume import mend, open_optuna, open_record
 from autotune.search.sampler import SpaceSampler
-from autotune.search.study import Study, read_study
+from autotune.search.session import Session, check_folder, run_check
+from autotune.search.study import Study, is_wanted, read_study
 from autotune.search.tell import publish, tell
 from autotune.space import SearchSpace, build_space, key
 from autotune.store import history
 from autotune.store.engine import Database, open_database
 from autotune.store.lock import exclusive
 from autotune.store.optuna_tables import optuna_storage
-from autotune.store.records import TrialRecord, TrialState
+from autotune.store.records import Purpose, TrialRecord, TrialState
 from autotune.store.trouble import store_errors
 
 _STOPPED = "you stopped it"
 _EXHAUSTED = "every valid recipe has been tried"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Bench:
-    """Everything that one run of the loop works with."""
-
-    plan: Plan
-    space: SearchSpace
-    database: Database
-    optuna_study: optuna.Study
-    sampler: SpaceSampler
-    runner: Runner
-    listen: Listener
 
 
 def run_study(  # noqa: PLR0913 - the door to the loop: each is a part of the world that a test replaces
@@ -105,19 +94,19 @@ def run_study(  # noqa: PLR0913 - the door to the loop: each is a part of the wo
         store_errors(database.address),
         exclusive(database.folders.study(plan.study) / "tuner.lock", busy=busy),
     ):
-        bench, resumed = _prepare(plan, space, database, runner=runner, listen=listen)
-        return _run(bench, stop or Stop(), resumed=resumed)
+        session, resumed = _prepare(plan, space, database, runner=runner, listen=listen, stop=stop or Stop())
+        return _run(session, resumed=resumed)
 
 
 def _prepare(
-    plan: Plan, space: SearchSpace, database: Database, *, runner: Runner, listen: Listener
-) -> tuple[_Bench, bool]:
+    plan: Plan, space: SearchSpace, database: Database, *, runner: Runner, listen: Listener, stop: Stop
+) -> tuple[Session, bool]:
     storage = optuna_storage(database)
     record, resumed = open_record(database, plan, space)
     sampler = SpaceSampler(space, record.choices, presets=presets(space), seed=plan.seed)
     optuna_study = open_optuna(storage, plan, resumed=resumed, sampler=sampler)
     mend(database, optuna_study)
-    bench = _Bench(
+    session = Session(
         plan=plan,
         space=space,
         database=database,
@@ -125,66 +114,86 @@ def _prepare(
         sampler=sampler,
         runner=runner,
         listen=listen,
+        stop=stop,
     )
-    return bench, resumed
+    return session, resumed
 
 
-def _run(bench: _Bench, stop: Stop, *, resumed: bool) -> Study:
-    study = read_study(bench.database, bench.plan.study)
-    bench.listen(StudyOpened(study=study, resumed=resumed, combinations=bench.space.combinations))
-    reason = _why_stop(bench, study, stop) or _reference(bench, stop)
+def _run(session: Session, *, resumed: bool) -> Study:
+    study = read_study(session.database, session.plan.study)
+    session.listen(StudyOpened(study=study, resumed=resumed, combinations=session.space.combinations))
+    reason = _why_stop(session, study) or _reference(session)
+    if reason is None:
+        study = measure_floor(session, study)
+        reason = _STOPPED if session.stop.requested else None
     while reason is None:
-        study, reason = _run_trial(bench, study)
-        publish(bench.optuna_study, study)
-        reason = reason or _why_stop(bench, study, stop)
-    publish(bench.optuna_study, study, with_figure=True)
-    bench.listen(StudyStopped(reason=reason, study=study))
+        study, reason = _run_trial(session, study)
+        publish(session.optuna_study, study)
+        study = _look_at_the_machine(session, study)
+        reason = reason or _why_stop(session, study)
+    if not session.stop.requested and reason != _STOPPED:
+        study = confirm(session, study)
+    publish(session.optuna_study, study, with_figure=True)
+    session.listen(StudyStopped(reason=reason, study=study))
     return study
 
 
-def _why_stop(bench: _Bench, study: Study, stop: Stop) -> str | None:
-    if stop.requested:
+def _why_stop(session: Session, study: Study) -> str | None:
+    if session.stop.requested:
         return _STOPPED
     done = sum(trial.counts for trial in study.trials)
-    elapsed_s = sum(trial.seconds for trial in study.trials)
-    spent = stop_reason(bench.plan.budget, done, elapsed_s=elapsed_s)
-    return spent or (None if bench.sampler.has_untried(bench.optuna_study) else _EXHAUSTED)
+    spent = stop_reason(session.plan.budget, done, elapsed_s=study.elapsed_s)
+    return spent or (None if session.sampler.has_untried(session.optuna_study) else _EXHAUSTED)
 
 
-def _reference(bench: _Bench, stop: Stop) -> str | None:
+def _reference(session: Session) -> str | None:
     """Make the reference pictures; return why the study stops where the user stopped that."""
-    folders, situation = bench.database.folders, bench.space.situation
-    if not has_reference(folders.reference(situation)):
-        bench.listen(ReferenceStarted())
-    made = make_reference(folders, bench.plan, situation, runner=bench.runner)
-    return None if made and not stop.requested else _STOPPED
+    situation = session.space.situation
+    needed = needed_calls(session.plan, situation)
+    if not has_reference(session.folders.reference(situation), needed):
+        session.listen(ReferenceStarted())
+    made = make_reference(session.folders, session.plan, situation, runner=session.runner)
+    return None if made and not session.stop.requested else _STOPPED
 
 
-def _run_trial(bench: _Bench, study: Study) -> tuple[Study, str | None]:
+def _look_at_the_machine(session: Session, study: Study) -> Study:
+    """Measure the untuned baseline again after every so many trials: how much the machine itself varies."""
+    every = session.plan.protocol.baseline_every
+    done = sum(trial.counts for trial in study.trials)
+    known = sum(check.purpose is Purpose.BASELINE for check in study.checks)
+    if not every or done // every <= known or study.baseline() is None or session.stop.requested:
+        return study
+    recipe = session.recipe(session.space.defaults)
+    folder = check_folder(session, Purpose.BASELINE, known, recipe.digest)
+    job = session.round_job(recipe, folder)
+    return run_check(session, study, job, purpose=Purpose.BASELINE, number=known, of=known + 1)[0]
+
+
+def _run_trial(session: Session, study: Study) -> tuple[Study, str | None]:
     """Run one trial; return the study with it, and why the study stops if the trial says so."""
-    name = bench.plan.study
-    trial = bench.optuna_study.ask(bench.sampler.distributions)
-    started = _start(bench, trial.number, trial.params)
-    recipe = bench.space.recipe(started.settings)
-    bench.listen(TrialStarted(number=started.number, recipe=recipe, preset=started.preset))
+    name = session.plan.study
+    trial = session.optuna_study.ask(session.sampler.distributions)
+    started = _start(session, trial.number, trial.params)
+    recipe = session.space.recipe(started.settings)
+    session.listen(TrialStarted(number=started.number, recipe=recipe, preset=started.preset))
     began = time.monotonic()
-    outcome = bench.runner(_job(bench, started))
+    outcome = session.runner(_job(session, started, study))
     seconds = time.monotonic() - began
     # The store first, Optuna second: a kill in between is mended by the next run, from what is stored.
-    finished = history.finish_trial(bench.database, name, trial.number, outcome=outcome, seconds=seconds)
+    finished = history.finish_trial(session.database, name, trial.number, outcome=outcome, seconds=seconds)
     study = study.with_trial(finished)
-    tell(bench.optuna_study, finished, study=study, folders=bench.database.folders)
-    history.mark_told(bench.database, name, trial.number)
+    tell(session.optuna_study, finished, study=study, folders=session.database.folders)
+    history.mark_told(session.database, name, trial.number)
     finished = replace(finished, state=TrialState.TOLD)
     study = study.with_trial(finished)
-    bench.listen(TrialFinished(record=finished, study=study))
+    session.listen(TrialFinished(record=finished, study=study))
     was_cancelled = finished.failure is not None and finished.failure.kind == FailureKind.CANCELLED
     return study, _STOPPED if was_cancelled else None
 
 
-def _start(bench: _Bench, number: int, settings: Settings) -> TrialRecord:
-    recipe = bench.space.recipe(settings)
-    preset = bench.sampler.presets.get(key(settings))
+def _start(session: Session, number: int, settings: Settings) -> TrialRecord:
+    recipe = session.space.recipe(settings)
+    preset = session.sampler.presets.get(key(settings))
     new = history.NewTrial(
         number=number,
         digest=recipe.digest,
@@ -192,7 +201,7 @@ def _start(bench: _Bench, number: int, settings: Settings) -> TrialRecord:
         changed=recipe.settings,
         preset=preset.name if preset is not None else "",
     )
-    started = history.start_trial(bench.database, bench.plan.study, new)
+    started = history.start_trial(session.database, session.plan.study, new)
     _make_folder(started.folder)
     return started
 
@@ -205,19 +214,18 @@ def _make_folder(folder: Path) -> None:
         raise StoreError(f"{problem} Check the rights and the space on its disk.") from error
 
 
-def _job(bench: _Bench, trial: TrialRecord) -> Job:
-    plan, situation, folders = bench.plan, bench.space.situation, bench.database.folders
-    return Job(
-        recipe=bench.space.recipe(trial.settings),
-        workload=situation.workload,
-        device=situation.target.device,
-        folder=str(trial.folder),
-        reference=str(folders.reference(situation)),
-        # The baseline may need more than what fits, and longer than what a recipe is allowed: everything is
-        # compared to it, so it runs all the same.
-        memory_limit_bytes=None if trial.is_baseline else plan.memory_cap_on(situation.target.kind),
-        time_limit_s=max(plan.trial_time_s, PATIENCE_S) if trial.is_baseline else plan.trial_time_s,
-        protocol=plan.protocol,
-        cache=str(folders.cache),
-        threads=plan.threads,
-    )
+def _job(session: Session, trial: TrialRecord, study: Study) -> Job:
+    rivals = () if trial.is_baseline or not session.plan.protocol.race else _rivals(session.plan, study)
+    return session.job(session.recipe(trial.settings), trial.folder, rivals=rivals)
+
+
+def _rivals(plan: Plan, study: Study) -> tuple[Rival, ...]:
+    """What a recipe is raced against; nothing where a slow recipe may be the best in something else."""
+    if "latency_s" not in plan.objectives or "energy_j" in plan.objectives:
+        return ()
+    # The baseline bounds nothing where the plan's values for knobs leave it out.
+    wanted = [trial for trial in study.measured() if is_wanted(trial, plan)]
+    rivals = as_rivals((trial.digest, measured) for trial in wanted if (measured := study.settled(trial)))
+    if "memory_bytes" in plan.objectives or plan.memory_cap_bytes is not None:
+        return rivals
+    return tuple(replace(rival, memory_bytes=0) for rival in rivals)
