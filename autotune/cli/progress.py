@@ -59,7 +59,7 @@ class Progress:
             return None
         return time_left(self.study.plan.budget, self.done, elapsed_s=self.study.elapsed_s)
 
-    def after(self, event: Event) -> "Progress":
+    def after(self, event: Event) -> "Progress":  # noqa: PLR0911 - one line an event
         """Return what is known after an event."""
         match event:
             case StudyOpened():
@@ -160,7 +160,7 @@ def json_view() -> LineView:
     return LineView(describe=show, write=say)
 
 
-def event_line(event: Event, progress: Progress) -> str:
+def event_line(event: Event, progress: Progress) -> str:  # noqa: PLR0911 - one line an event
     """Return an event as one line for a log, or "" for one that says nothing new."""
     match event:
         case StudyOpened():
@@ -248,7 +248,7 @@ def row_of(event: TrialFinished) -> Row:
     return next(row for row in rows(event.study) if row.trial.number == event.record.number)
 
 
-def event_json(event: Event) -> dict[str, Any]:
+def event_json(event: Event) -> dict[str, Any]:  # noqa: PLR0911 - one line an event
     """Return an event as plain JSON types."""
     match event:
         case StudyOpened():

@@ -23,7 +23,7 @@ from autotune.store.records import Purpose, TrialRecord
 
 _PASSES = 3  # a new leader that comes up when others lose their rank is measured too
 _PICTURES = 16
-"""Pairs by which a finalist's likeness is judged: one that diverges in a tenth is seen so in 81 % of cases."""
+"""Pairs by which a finalist's likeness is judged: a divergence rate of 10 % is seen in 81 % of cases."""
 
 
 def confirm(session: Session, study: Study) -> Study:
@@ -80,7 +80,7 @@ def _measure_rounds(session: Session, study: Study, wanted: Sequence[TrialRecord
     recipes[baseline.digest] = baseline
     first = 1 + max(evidence.rounds_of(study.checks), default=-1)
     most = max(rounds, rounds + 2 if rounds >= 3 else rounds)
-    for number, names in enumerate(order(recipes, most, seed=session.plan.seed + first)):
+    for number, names in enumerate(order(list(recipes), most, seed=session.plan.seed + first)):
         if number >= rounds and not _is_open(study, list(recipes)):
             break
         for digest in names:
@@ -151,7 +151,7 @@ def _more_pictures(session: Session, study: Study, trial: TrialRecord) -> Study:
 
 
 def _cold_start(session: Session, study: Study, trial: TrialRecord) -> Study:
-    """What a restart costs where nothing was compiled before; recipes that compile nothing know it already."""
+    """What a restart costs where nothing was compiled before; recipes that compile nothing know it."""
     known = trial.measurement
     if known is None or not known.compile_cache or evidence.cold_start(study.checks, trial.digest):
         return study

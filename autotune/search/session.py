@@ -82,7 +82,7 @@ class Session:
         return self.job(recipe, folder, protocol=protocol, is_whole=False)
 
 
-def run_check(
+def run_check(  # noqa: PLR0913 - what is measured, why, and how far it is
     session: Session, study: Study, job: Job, *, purpose: Purpose, number: int, of: int
 ) -> tuple[Study, CheckRecord | None]:
     """Measure something beside the trials, store it and tell the listener.

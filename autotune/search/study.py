@@ -71,7 +71,7 @@ class Study:
     @property
     def elapsed_s(self) -> float:
         """Wall seconds of all that was measured: trials and checks."""
-        return sum(one.seconds for one in (*self.trials, *self.checks))
+        return sum(trial.seconds for trial in self.trials) + sum(check.seconds for check in self.checks)
 
     @cached_property
     def noise_floor(self) -> evidence.NoiseFloor | None:

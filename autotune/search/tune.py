@@ -98,7 +98,7 @@ def run_study(  # noqa: PLR0913 - the door to the loop: each is a part of the wo
         return _run(session, resumed=resumed)
 
 
-def _prepare(
+def _prepare(  # noqa: PLR0913 - all parts of a session
     plan: Plan, space: SearchSpace, database: Database, *, runner: Runner, listen: Listener, stop: Stop
 ) -> tuple[Session, bool]:
     storage = optuna_storage(database)

@@ -7,7 +7,7 @@ from typing import Any
 
 from autotune.blueprint import Blueprint
 from autotune.budget import Budget
-from autotune.job import Job
+from autotune.job import Job, Protocol
 from autotune.knob import Choice, Knob, Settings, Setup, Situation, Stage, Touches, Value
 from autotune.measurement import Failure, FailureKind, Likeness, Measurement, Memory, Outcome, Parts
 from autotune.plan import Plan
@@ -27,6 +27,8 @@ VALUES: Mapping[str, tuple[Value, ...]] = {
     "compile": ("none", "regional", "full"),
     "steps": (20, 16, 12, 8),
 }
+ALONE = Protocol(baseline_every=0, confirm_rounds=0)
+"""Trials and the noise floor only: nothing is measured again."""
 SITUATION = Situation(
     target=Target(device="cpu", name="Abacus", memory_bytes=2**34, cores=2),
     blueprint=Blueprint(pipeline_class="StableDiffusionPipeline"),
@@ -47,6 +49,7 @@ def plan(**changes: Any) -> Plan:
         "budget": Budget(trials=20),
         "memory_limit_bytes": 900 * MIB,
         "min_similarity": 0.9,
+        "protocol": ALONE,
     }
     return Plan(**fields | changes)
 

@@ -95,13 +95,16 @@ def test_the_recipe_says_where_it_is_from_and_how_good_it_is() -> None:
     recipe = STUDY.best("fastest")
 
     assert ("first", {"steps": 19}) == (recipe.study, recipe.settings)
-    assert {"steps": 19, "guidance": 5.0, "width_px": 64, "height_px": 64, "batch": 1} == recipe.call
+    size = {"width_px": 64, "height_px": 64}
+    drawn = {"prompts": list(synthetic.SITUATION.workload.prompts), "seeds": [0]}
+    assert {"steps": 19, "guidance": 5.0, "batch": 1, **size, **drawn} == recipe.call
     assert "Abacus" == recipe.target["name"]
     expected = {
         "latency_s": 1.0,
         "speedup": 4.0,
         "memory_bytes": 950 * MIB,
         "similarity": 0.95,
+        "tier": "close",
         "cold_s": 1.0,
     }
     assert expected == recipe.measured
