@@ -114,7 +114,7 @@ class GpuConditions:
     foreign: tuple[Mapping[str, object], ...] | None = None
 
 
-def why_disturbed(call: CallConditions, best_share: float | None) -> str | None:
+def why_disturbed(call: CallConditions, best_share: float | None, others: float | None = None) -> str | None:
     """Return what outside the trial disturbed a call, None where nothing did.
 
     Never because the call was slow: only by evidence from outside. A call waited for a CPU, and other
@@ -125,6 +125,8 @@ def why_disturbed(call: CallConditions, best_share: float | None) -> str | None:
     Args:
         call: What the machine did during the call.
         best_share: Largest `cpu_share` of the trial's calls, None where it is not known.
+        others: CPUs that other processes took, on average over the trial's calls; it stands in where the call
+            is too short for the machine's counters.
 
     >>> why_disturbed(CallConditions(wall_s=1.0, waited_s=0.5, other_cpu_s=1.5), 1.0)
     'it waited 50% of the time for a CPU while other processes took 1.5 CPUs'
@@ -139,7 +141,7 @@ def why_disturbed(call: CallConditions, best_share: float | None) -> str | None:
     if stolen is not None and stolen > WAITED:
         return f"the hypervisor took {stolen:.1f} CPUs for other machines"
     starved = _why_starved(call, best_share)
-    others = call.share("other_cpu_s") if coarse else None
+    others = call.share("other_cpu_s") if coarse else others
     if starved is None or (others is not None and others <= OTHERS):
         return None
     taken = "" if others is None else f" while other processes took {others:.1f} CPUs"
@@ -150,7 +152,20 @@ def disturbances(calls: Sequence[CallConditions]) -> list[str | None]:
     """Return for each call of a trial what disturbed it, None where nothing did."""
     shares = [call.cpu_share for call in calls]
     best = max((share for share in shares if share is not None), default=None)
-    return [why_disturbed(call, best) for call in calls]
+    return [why_disturbed(call, best, average_share(calls, "other_cpu_s")) for call in calls]
+
+
+def average_share(calls: Sequence[CallConditions], name: str) -> float | None:
+    """Return a field in seconds as a share of all calls together: 2.0 is two CPUs.
+
+    None where it was not read, and where all calls are too short for counters that advance in ticks.
+
+    >>> average_share([CallConditions(wall_s=1.0, other_cpu_s=0.5)] * 2, "other_cpu_s")
+    0.5
+    """
+    seconds = [getattr(call, name) for call in calls]
+    walls = sum(call.wall_s for call in calls)
+    return None if walls < TICKS_S or None in seconds else float(sum(seconds)) / walls
 
 
 def why_throttled(gpu: GpuConditions) -> str | None:

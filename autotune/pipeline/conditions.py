@@ -1,6 +1,5 @@
 """Conditions: what the machine did while calls were timed. What cannot be read is None, never a guess."""
 
-import gc
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +10,7 @@ from typing import Any
 
 import torch
 
-from autotune.gates import CallConditions, GpuConditions
+from autotune.gates import CallConditions, GpuConditions, average_share
 from autotune.pipeline.energy import EnergyMeter
 from autotune.pipeline.gpu_watch import GpuWatch
 from autotune.pipeline.memory import host_status
@@ -98,8 +97,7 @@ class Conditions:
             yield
 
     def held_bytes(self) -> int | None:
-        """Return the live memory after a collection of garbage, without the pictures that are kept."""
-        gc.collect()
+        """Return the live memory now, without the pictures that the caller keeps; None where not known."""
         return self._held_bytes(host_status())
 
     def _held_bytes(self, status: dict[str, int]) -> int | None:
@@ -136,8 +134,8 @@ def summary(
         discarded: Calls that do not count, and what disturbed each.
 
     Returns:
-        "cpu_share" and "waited_share", a list with each call's; the largest over the calls of "psi_share",
-        "other_cpus" (CPUs that other processes took), "stolen_cpus"; the sums of "involuntary_switches",
+        "cpu_share" and "waited_share", a list with each call's; over all calls together "psi_share",
+        "other_cpus" (CPUs that other processes took) and "stolen_cpus"; the sums of "involuntary_switches",
         "throttled_s", "major_faults"; "swap_bytes" after the last call; "discarded", how many calls do not
         count, and "discarded_for", what disturbed the longest of them, "" for none. On a GPU also
         "sm_clock_mhz", "cycles" (median seconds of a call times the mean clock: what stays the same when only
@@ -148,9 +146,9 @@ def summary(
     found: dict[str, Any] = {
         "cpu_share": [_rounded(call.cpu_share) for call in calls],
         "waited_share": [_rounded(call.share("waited_s")) for call in calls],
-        "psi_share": _largest([call.share("psi_s") for call in calls]),
-        "other_cpus": _largest([call.share("other_cpu_s") for call in calls]),
-        "stolen_cpus": _largest([call.share("stolen_s") for call in calls]),
+        "psi_share": _rounded(average_share(calls, "psi_s")),
+        "other_cpus": _rounded(average_share(calls, "other_cpu_s")),
+        "stolen_cpus": _rounded(average_share(calls, "stolen_s")),
         "involuntary_switches": _sum([call.involuntary_switches for call in calls]),
         "throttled_s": _sum([call.throttled_s for call in calls]),
         "major_faults": _sum([call.major_faults for call in calls]),
@@ -263,11 +261,6 @@ def _usage() -> tuple[int | None, int | None]:
 
 def _difference(before: Any, after: Any) -> Any:
     return None if before is None or after is None else after - before
-
-
-def _largest(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return _rounded(max(known)) if known else None
 
 
 def _sum(values: Sequence[Any]) -> Any:
