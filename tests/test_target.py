@@ -19,6 +19,7 @@ TARGETS = st.builds(
     libraries=st.dictionaries(st.text(), st.text(), max_size=3),
     backends=st.frozensets(st.text(), max_size=3),
     has_compiler=st.booleans(),
+    uuid=st.text(),
 )
 
 

@@ -74,7 +74,7 @@ def read_target(device: str) -> Target:
     """Return the facts of a device that exists."""
     host = Target(
         device=device,
-        name=_cpu_name(),
+        name=cpu_lines().get("model name") or "CPU",
         memory_bytes=_host_memory_bytes(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         libraries=_libraries(),
@@ -155,12 +155,22 @@ def _runs(trial: Callable[[], None]) -> bool:
     return True
 
 
-def _cpu_name() -> str:
+def cpu_lines() -> dict[str, str]:
+    """Return what the kernel says about the first processor, such as "model name"; {} where it says nothing.
+
+    The others are not read: on a large machine that would take long.
+    """
+    found: dict[str, str] = {}
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                if not line.strip():
+                    break
+                name, _, value = line.partition(":")
+                found[name.strip()] = value.strip()
     except OSError:
-        return "CPU"
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "CPU")
+        return {}
+    return found
 
 
 def _host_memory_bytes() -> int:

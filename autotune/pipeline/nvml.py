@@ -8,8 +8,9 @@ slice.
 import ctypes
 import functools
 import os
+import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 _UUID_BYTES = 16
 
@@ -75,6 +76,73 @@ def device_uuid(device: str) -> str | None:
         return str(uuid)
     plain = cuda_uuid(int(index or 0))
     return f"GPU-{plain}" if plain else None
+
+
+def board_of(handle: Any | None) -> Any | None:
+    """Return the GPU that a slice is part of, which answers what a slice refuses; else the handle itself.
+
+    Args:
+        handle: As `device_handle` returns it.
+    """
+    if ask("nvmlDeviceIsMigDeviceHandle", handle):
+        return ask("nvmlDeviceGetDeviceHandleFromMigDeviceHandle", handle)
+    return handle
+
+
+class DeviceBytes(NamedTuple):
+    """Memory of a device in bytes, as NVML counts it.
+
+    Attributes:
+        total: All that there is, with what the driver keeps for itself.
+        free: What programs may still take.
+        used: What programs have taken, without what the driver keeps where that is known.
+        reserved: What the driver keeps for itself; None where an older one does not tell.
+    """
+
+    total: int
+    free: int
+    used: int
+    reserved: int | None
+
+
+def memory_bytes(device: str) -> DeviceBytes | None:
+    """Return a torch device's memory, of the slice where it is one; None where NVML does not tell.
+
+    Args:
+        device: Torch device string.
+    """
+    handle, library = device_handle(device), _library()
+    newer = ask("nvmlDeviceGetMemoryInfo", handle, getattr(library, "nvmlMemory_v2", None))
+    if newer is not None:
+        return DeviceBytes(int(newer.total), int(newer.free), int(newer.used), int(newer.reserved))
+    older = ask("nvmlDeviceGetMemoryInfo", handle)
+    return None if older is None else DeviceBytes(int(older.total), int(older.free), int(older.used), None)
+
+
+def foreign_processes(device: str) -> int | None:
+    """Return how many processes other than this one use a device; None where that cannot be told.
+
+    A container sees processes under the numbers of its host: then one of them is taken for this process, if
+    this one uses the device.
+
+    Args:
+        device: Torch device string.
+    """
+    handle = device_handle(device)
+    listed = [ask(f"nvmlDeviceGet{kind}RunningProcesses", handle) for kind in ("Compute", "Graphics")]
+    if listed[0] is None:
+        return None
+    found = {int(process.pid) for each in listed if each for process in each}
+    if os.getpid() in found:
+        return len(found) - 1
+    if not _uses_cuda():
+        return len(found)
+    return len(found) - 1 if found else None
+
+
+def _uses_cuda() -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and bool(torch.cuda.is_initialized())
 
 
 @functools.cache
