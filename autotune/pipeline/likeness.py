@@ -1,4 +1,4 @@
-"""How alike two pictures are (HaarPSI, PSNR), and which pictures are not pictures at all.
+"""How alike two pictures are (HaarPSI, PSNR, MS-SSIM), and which pictures are not pictures at all.
 
 HaarPSI: Reisenhofer, Bosse, Kutyniok and Wiegand, "A Haar wavelet-based perceptual similarity index for image
 quality assessment", Signal Processing: Image Communication 61 (2018), with the paper's constants C = 30 and
@@ -15,6 +15,9 @@ _C, _ALPHA = 30.0, 4.2
 _NO_DETAIL = 1e-6
 _YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 _LONG_SIDE_PX = 1024
+MS_SSIM_LEAST_PX = 176
+"""Pictures with a shorter side have no MS-SSIM: its window of 11 px must fit at a sixteenth of the size."""
+_MS_SSIM_SIDE_PX = 512
 _FLAT, _BLACK, _NOISE, _SATURATED = 8 / 255, 4 / 255, 0.5, 0.6
 
 
@@ -61,6 +64,36 @@ def psnr_db(pictures: Tensor, references: Tensor) -> Tensor:
     """
     error = (pictures.double() - references.double()).square().mean((1, 2, 3))
     return (-10 * torch.log10(error.clamp_min(1e-10))).float()
+
+
+def ms_ssim(pictures: Tensor, references: Tensor) -> list[float]:
+    """Return MS-SSIM of each pair, 0 to 1, at most 512 px on the long side; blind to colour shifts.
+
+    By `torchmetrics`, with the paper's five scales. Source: Z. Wang, E. P. Simoncelli and A. C. Bovik,
+    Multiscale Structural Similarity for Image Quality Assessment, Asilomar Conference, 2003.
+
+    Args:
+        pictures: Shape (pairs, 3, height, width), values 0 to 1, finite.
+        references: The same shape.
+
+    Returns:
+        Empty where a side is below `MS_SSIM_LEAST_PX`: the picture of the fifth scale would be smaller than
+        the window.
+    """
+    if min(pictures.shape[-2:]) < MS_SSIM_LEAST_PX:
+        return []
+    # Here, for it takes a second to import.
+    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as measure
+
+    found = []
+    for pair in zip(pictures, references, strict=True):
+        ours, theirs = (_shrink(part[None], _MS_SSIM_SIDE_PX).clamp(0, 1) for part in pair)
+        if min(ours.shape[-2:]) < MS_SSIM_LEAST_PX:  # long and narrow
+            ours, theirs = (_shrink(part[None]).clamp(0, 1) for part in pair)
+        if min(ours.shape[-2:]) < MS_SSIM_LEAST_PX:
+            return []
+        found.append(float(measure(ours, theirs, data_range=1.0, normalize="relu")))
+    return found
 
 
 def compare(pictures: Tensor, references: Tensor) -> tuple[list[float], list[float]]:
@@ -145,6 +178,6 @@ def _similar(first: Tensor, second: Tensor) -> Tensor:
     return (2 * first * second + _C) / (first.square() + second.square() + _C)
 
 
-def _shrink(pictures: Tensor) -> Tensor:
-    factor = math.ceil(max(pictures.shape[-2:]) / _LONG_SIDE_PX)
+def _shrink(pictures: Tensor, side_px: int = _LONG_SIDE_PX) -> Tensor:
+    factor = math.ceil(max(pictures.shape[-2:]) / side_px)
     return functional.avg_pool2d(pictures.float(), factor) if factor > 1 else pictures.float()

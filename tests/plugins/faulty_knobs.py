@@ -60,6 +60,13 @@ def slow(setup: Setup, picture: torch.Tensor) -> torch.Tensor:
     return picture
 
 
+def seam(_setup: Setup, picture: torch.Tensor) -> torch.Tensor:
+    """Return the picture with its right half brighter by 10 of 255, as of two tiles that do not fit."""
+    picture = picture.clone()
+    picture[..., picture.shape[-1] // 2 :] += 2 * 10 / 255
+    return picture
+
+
 def fail(_setup: Setup, _picture: torch.Tensor) -> torch.Tensor:
     """Raise what nobody expects."""
     raise RuntimeError("the sky fell")
@@ -95,6 +102,7 @@ DEEDS: dict[str, Callable[[], object]] = {
     "hang with helper": hang_with_helper,
     "ignored": lambda: None,
     "killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "seam": seam,
 }
 SPOILERS: dict[str, Callable[[Setup, torch.Tensor], torch.Tensor]] = {
     "raise in call": fail,
