@@ -102,7 +102,6 @@ DEEDS: dict[str, Callable[[], object]] = {
     "hang with helper": hang_with_helper,
     "ignored": lambda: None,
     "killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
-    "seam": seam,
 }
 SPOILERS: dict[str, Callable[[Setup, torch.Tensor], torch.Tensor]] = {
     "raise in call": fail,
@@ -113,6 +112,7 @@ SPOILERS: dict[str, Callable[[Setup, torch.Tensor], torch.Tensor]] = {
     "shifted": lambda _setup, picture: picture.roll(9, dims=-1),
     "slower after third call": slow,
     "recompiles": recompile,
+    "seam": seam,
 }
 
 
