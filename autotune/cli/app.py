@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from autotune import __version__
-from autotune.cli import dashboard, doctor, export, generate, knobs, plan, report, show, tune
+from autotune.cli import compare, dashboard, doctor, export, generate, knobs, plan, report, show, tune, verify
 from autotune.errors import AutotuneError
 
 INTERRUPTED = 130
-_COMMANDS = (plan, tune, show, export, report, generate, knobs, doctor, dashboard)
+_COMMANDS = (plan, tune, show, export, verify, compare, report, generate, knobs, doctor, dashboard)
 _BUG = (
     "This is a fault of autotune. Please report it with the lines above and the output of 'autotune doctor'."
 )

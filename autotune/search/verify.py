@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from autotune.errors import AutotuneError, PlanError, RecipeError, UsageError
+from autotune.errors import AutotuneError, PlanError, RecipeError, UsageError, WorkerError
 from autotune.job import Job, Protocol, Runner
 from autotune.knob import Situation
 from autotune.plan import Plan
 from autotune.recipe import Recipe
 from autotune.search.reference import make_reference
-from autotune.search.rounds import Rounds, TurnListener, round_protocol, run_rounds
+from autotune.search.rounds import Rounds, Turn, round_protocol, run_rounds
 from autotune.search.verdict import Again, Judgement, differences, judge
 from autotune.store.folders import Folders
 from autotune.workload import Workload
@@ -164,19 +164,19 @@ def verify(recipe: Recipe, bench: Bench) -> Verification:
     """
     target = bench.situation.target
     told = differences(recipe.target, target)
-    try:
-        rounds = measure_again({RECIPE: recipe, UNTUNED: untuned(recipe)}, bench)
-    except AutotuneError as error:
+    why = _why_no_reference(bench)
+    if why:
         # Without the untuned pictures there is nothing to compare with, which is no fault of the recipe.
         again = Again(
             recipe=(),
             untuned=(),
             ratio=None,
-            untuned_failure=str(error),
+            untuned_failure=why,
             differences=told,
             device=target.kind,
         )
         return Verification(recipe=recipe, judgement=judge(recipe.measured, again), again=again)
+    rounds = measure_again({RECIPE: recipe, UNTUNED: untuned(recipe)}, bench)
     contest = rounds.contest()
     is_complete = contest is not None and {RECIPE, UNTUNED} <= contest.seconds.keys()
     measured = rounds.measurements(RECIPE)
@@ -194,21 +194,13 @@ def verify(recipe: Recipe, bench: Bench) -> Verification:
     return Verification(recipe=recipe, judgement=judge(recipe.measured, again), again=again, rounds=rounds)
 
 
-def measure_again(
-    recipes: Mapping[str, Recipe], bench: Bench, *, listen: TurnListener | None = None
-) -> Rounds:
-    """Make the reference pictures, then measure recipes in rounds of fresh processes.
-
-    Args:
-        recipes: Contestant to its recipe; all of the model of the bench.
-        bench: Where and how.
-        listen: Is told each turn, instead of `bench.say`.
+def make_pictures(bench: Bench) -> None:
+    """Make the reference pictures where they are missing.
 
     Raises:
-        AutotuneError: The untuned pipeline cannot make the reference pictures.
+        AutotuneError: The untuned pipeline cannot make them.
         KeyboardInterrupt: The user stopped it.
     """
-    folders = Folders(bench.folder)
     plan = Plan(
         study="again",
         workload=bench.situation.workload,
@@ -217,13 +209,25 @@ def measure_again(
         trial_time_s=PATIENCE_S,
     )
     bench.say("making the untuned pictures to compare with …")
-    if not make_reference(folders, plan, bench.situation, runner=bench.runner):
+    if not make_reference(Folders(bench.folder), plan, bench.situation, runner=bench.runner):
         raise KeyboardInterrupt
 
-    def make_job(name: str, number: int) -> Job:
-        return _job(recipes[name], bench, folders, number=number, name=name)
 
-    def say_turn(turn: Any) -> None:  # noqa: ANN401 - a Turn
+def measure_again(recipes: Mapping[str, Recipe], bench: Bench) -> Rounds:
+    """Measure recipes in rounds of fresh processes; the reference pictures are there already.
+
+    Args:
+        recipes: Contestant to its recipe; all of the model of the bench.
+        bench: Where and how.
+
+    Raises:
+        KeyboardInterrupt: The user stopped it.
+    """
+
+    def make_job(name: str, number: int) -> Job:
+        return _job(recipes[name], bench, number=number, name=name)
+
+    def say_turn(turn: Turn) -> None:
         one = turn.measurement
         said = f"{one.latency_s:.4g} s a call" if one is not None else turn.why_out
         bench.say(f"round {turn.round + 1} of {bench.rounds}: {turn.name}: {said}")
@@ -234,7 +238,7 @@ def measure_again(
         runner=bench.runner,
         make_job=make_job,
         seed=bench.seed,
-        listen=listen or say_turn,
+        listen=say_turn,
     )
     if rounds.was_stopped:
         raise KeyboardInterrupt
@@ -244,15 +248,36 @@ def measure_again(
 def memory_of(rounds: Rounds, name: str, device: str) -> int | None:
     """Return the peak memory of a contestant in bytes, None where it was not measured.
 
-    On a GPU the largest of all rounds; on a CPU that of the first round, the only one that weighs live memory.
+    On a GPU the largest of all rounds; on a CPU that of the first, the only one that weighs live memory.
     """
     measured = rounds.measurements(name)
     weighed = measured[:1] if device == "cpu" else measured
     return max((one.memory_bytes for one in weighed), default=None)
 
 
-def _job(recipe: Recipe, bench: Bench, folders: Folders, *, number: int, name: str) -> Job:
-    situation = bench.situation
+def with_pairs(workload: Workload, pairs: int, protocol: Protocol) -> tuple[Workload, Protocol]:
+    """Return workload and protocol by which so many pictures, or clips, are compared.
+
+    >>> work, protocol = with_pairs(Workload(model="demo", prompts=("a", "b"), batch=2), 6, Protocol())
+    >>> len(work.calls()), protocol.pairs
+    (3, 3)
+    """
+    calls = -(-pairs // workload.batch)
+    return workload.widened(pairs), replace(protocol, pairs=calls)
+
+
+def _why_no_reference(bench: Bench) -> str:
+    try:
+        make_pictures(bench)
+    except WorkerError:
+        raise
+    except AutotuneError as error:
+        return str(error)
+    return ""
+
+
+def _job(recipe: Recipe, bench: Bench, *, number: int, name: str) -> Job:
+    situation, folders = bench.situation, Folders(bench.folder)
     return Job(
         recipe=Recipe(model=recipe.model, revision=recipe.revision, settings=recipe.settings),
         workload=situation.workload,
@@ -279,14 +304,3 @@ def _untuned_steps(recipe: Recipe, steps: int | None, source: str) -> int | None
         f"'{source}' does not say how many steps the untuned baseline took. Name them with --steps N, or "
         "export the recipe again."
     )
-
-
-def with_pairs(bench_workload: Workload, pairs: int, protocol: Protocol) -> tuple[Workload, Protocol]:
-    """Return workload and protocol by which so many pictures, or clips, are compared.
-
-    >>> work, protocol = with_pairs(Workload(model="demo", prompts=("a", "b"), batch=2), 6, Protocol())
-    >>> len(work.calls()), protocol.pairs
-    (3, 3)
-    """
-    calls = -(-pairs // bench_workload.batch)
-    return bench_workload.widened(pairs), replace(protocol, pairs=calls)
