@@ -7,6 +7,8 @@ from autotune.cli.console import plain_table, say, say_table
 from autotune.job import LOG_FILE
 from autotune.plan import describe_limits
 from autotune.report.figures import Row, Standing, answer, caution, counted, front_rows, rows
+from autotune.report.trust import flaws_of, legend, trust_lines
+from autotune.samples import median, median_interval
 from autotune.units import format_bytes, format_duration
 
 if TYPE_CHECKING:
@@ -29,12 +31,21 @@ _LOG_LINES = 20
 def say_front(study: "Study") -> None:
     """Print the study in a few lines, its front as a table, and the answer as a sentence."""
     every = rows(study)
+    shown = front_rows(every)
     say_head(study)
     say()
-    say_table(front_table(front_rows(every), batch=study.plan.workload.batch))
+    say_table(front_table(shown, batch=study.plan.workload.batch))
     say()
+    for line in (*flaws_of(shown), *legend(shown)):
+        say(line)
+    say()
+    for line in trust_lines(study):
+        say(line)
+    if pruned := sum(row.standing is Standing.PRUNED for row in every):
+        say(f"Stopped early, since another recipe is better beyond doubt: {counted(pruned, 'trial')}.")
     if failures := study.failures().most_common():
         say("Failed: " + ", ".join(f"{count} {kind.value}" for kind, count in failures) + ".")
+    say()
     say(answer(every))
 
 
@@ -60,21 +71,34 @@ def front_table(listed: Iterable[Row], *, batch: int) -> "Table":
     """
     per_picture = ("a picture>",) if batch > 1 else ()
     table = plain_table(
-        "trial>", "latency>", *per_picture, "speed-up>", "memory>", "similarity>", "cold start>", "", "recipe"
+        *(
+            "trial>",
+            "latency>",
+            *per_picture,
+            "speed-up>",
+            "memory>",
+            "similarity>",
+            "likeness",
+            "cold start>",
+        ),
+        *("", "recipe"),
     )
     for row in listed:
         each = (row.latency_per_picture,) if batch > 1 else ()
-        cells = (row.latency, *each, row.speed, row.memory, row.similarity, row.cold_start, _marks(row))
+        figures = (row.latency, *each, row.speed, row.memory, row.similarity, row.likeness)
+        cells = (*figures, row.cold_start, _marks(row))
         table.add_row(str(row.trial.number), *cells, row.trial.describe(), style=_COLOURS[row.standing])
     return table
 
 
 def trials_table(listed: Iterable[Row]) -> "Table":
     """Return the table of every trial, with the reason of each failure."""
-    table = plain_table("trial>", "latency>", "speed-up>", "memory>", "similarity>", "standing", "recipe")
+    headings = ("trial>", "latency>", "speed-up>", "memory>", "similarity>", "likeness", "standing", "recipe")
+    table = plain_table(*headings)
     for row in listed:
         verdict = f"baseline, {', '.join(row.picks)}" if row.is_baseline and row.picks else row.verdict
-        cells = (row.latency, row.speed, row.memory, row.similarity, _one_line(verdict), row.trial.describe())
+        figures = (row.latency, row.speed, row.memory, row.similarity, row.likeness)
+        cells = (*figures, _one_line(verdict), row.trial.describe())
         table.add_row(str(row.trial.number), *cells, style=_COLOURS[row.standing])
     return table
 
@@ -116,15 +140,23 @@ def _say_measurement(row: Row) -> None:
     each = f", {row.latency_per_picture} a picture" if measured.batch > 1 else ""
     against = f", {row.speed} the baseline's speed" if row.speed_up is not None else ""
     say(f"  latency     {row.latency} a call{each}{against}")
+    interval = median_interval(measured.calls_s)
+    if interval is not None:
+        low, high = (format_duration(end) for end in interval)
+        say(f"    in this process, 90 % sure: {low} to {high}")
     share = f", {100 * row.memory_share:.0f} % of the baseline's" if row.memory_share is not None else ""
     say(f"  memory      {row.memory}{share}")
     for stage, amount in measured.memory.stages.items():
         say(f"    {stage:<12}{format_bytes(amount)}")
     if row.host_memory:
         say(f"  on the host {row.host_memory}")
-    say(f"  similarity  {row.similarity} (pairs: {_listed(measured.likeness.haarpsi, '{:.4f}'.format)})")
-    say(f"  cold start  {row.cold_start}")
+    if measured.energy_j is not None:
+        say(f"  energy      {measured.energy_j:.3g} J a call")
+    _say_likeness(row)
+    _say_cold_start(row)
     say(f"  samples     {_listed(measured.calls_s, format_duration)}")
+    if measured.discarded_s:
+        say(f"  discarded   {_listed(measured.discarded_s, format_duration)}")
     say(f"  warm-up     {_listed(measured.warmup_s, format_duration)}")
     if measured.parts is not None:
         parts = measured.parts
@@ -132,9 +164,56 @@ def _say_measurement(row: Row) -> None:
         text, decode = format_duration(parts.text_s), format_duration(parts.decode_s)
         say(f"  parts       text {text}, {steps}, decode {decode}, total {format_duration(parts.total_s)}")
     _say_phases(measured.phases_s)
+    _say_conditions(measured.conditions)
     for warning in measured.warnings:
         say(f"  warning     {_one_line(warning)}")
     _say_environment(measured.environment)
+
+
+def _say_likeness(row: Row) -> None:
+    if row.measured is None:
+        return
+    likeness = row.measured.likeness
+    pairs = counted(len(likeness.haarpsi), "pair")
+    exact = ", equal to the last bit" if likeness.is_exact else ""
+    say(f"  similarity  {row.similarity}, {row.likeness}{exact}: the median of {pairs}")
+    say(f"    nine of ten reach {likeness.p10:.4f}, the worst {likeness.minimum:.4f}")
+    if likeness.divergence_rate:
+        say(f"    {100 * likeness.divergence_rate:.0f} % of the pairs show different things")
+    second = [("PSNR", likeness.psnr_db, "{:.1f} dB"), ("MS-SSIM", likeness.ms_ssim, "{:.4f}")]
+    figures = [f"{name} {form.format(median(values))}" for name, values, form in second if values]
+    figures += [f"{name} {value:.3f}" for name, value in likeness.ratios.items()]
+    figures += [f"{name} {value:+.4f}" for name, value in likeness.extras.items()]
+    if figures:
+        say(f"    {', '.join(figures)}")
+    if likeness.step_error:
+        say(f"    error of a step, given the same inputs: {median(likeness.step_error):.2g}")
+    elif likeness.why_no_step_error:
+        say(f"    no error of a step: {likeness.why_no_step_error}")
+    for flaw in likeness.flaws:
+        say(f"  flaw        {_one_line(flaw)}")
+
+
+def _say_cold_start(row: Row) -> None:
+    compiled = {"cold": ", compiled here", "hit": ", compiled before"}
+    how = compiled.get(row.trial.measurement.compile_cache, "") if row.trial.measurement is not None else ""
+    say(f"  cold start  {row.cold_start}{how}")
+    if row.fresh_cold_s is not None:
+        say(f"    with nothing compiled before: {format_duration(row.fresh_cold_s)}")
+    if row.break_even:
+        say(f"    repaid after {row.break_even:,.0f} pictures, against the untuned baseline")
+
+
+def _say_conditions(conditions: "object") -> None:
+    """What the machine did meanwhile, as far as it could be read."""
+    if isinstance(conditions, dict):
+        plain = [
+            f"{name.replace('_', ' ')} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in conditions.items()
+            if isinstance(value, (int, float)) and not isinstance(value, bool)
+        ]
+        if plain:
+            say(f"  conditions  {', '.join(plain)}")
 
 
 def _say_phases(phases_s: "object") -> None:

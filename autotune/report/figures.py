@@ -5,9 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from autotune.duel import Ratio
+from autotune.measurement import Likeness, Measurement
+from autotune.samples import break_even, median
 from autotune.search.choose import PICKS
+from autotune.search.evidence import cold_start
 from autotune.search.study import Study
 from autotune.store.records import CheckRecord, TrialRecord
+from autotune.tiers import Tier
 from autotune.units import format_bytes, format_duration
 
 
@@ -36,6 +41,12 @@ class Row:
         beyond: The limits that it breaks, such as "similarity".
         speed_up: Baseline's latency divided by this one's; None where either is unknown.
         memory_share: This memory divided by the baseline's; None where either is unknown.
+        measured: What is known of it: its measurement, with what was found out since; None without one.
+        gain: Its speed-up by rounds beside the baseline; None where it was not measured in rounds.
+        tier: How near its pictures are to the reference, in a word; None without a measurement.
+        break_even: After how many pictures its longer cold start is repaid, 0 where it is not longer; None
+            where it never is, or is not known.
+        fresh_cold_s: Cold start with nothing compiled before, where that was measured apart.
     """
 
     trial: TrialRecord
@@ -46,48 +57,63 @@ class Row:
     beyond: tuple[str, ...] = ()
     speed_up: float | None = None
     memory_share: float | None = None
+    measured: Measurement | None = None
+    gain: Ratio | None = None
+    tier: Tier | None = None
+    break_even: float | None = None
+    fresh_cold_s: float | None = None
 
     @property
     def latency(self) -> str:
         """Latency of one call, or "-"."""
-        measured = self.trial.measurement
+        measured = self.measured
         return format_duration(measured.latency_s) if measured else "-"
 
     @property
     def latency_per_picture(self) -> str:
         """Latency of one picture, or "-"."""
-        measured = self.trial.measurement
+        measured = self.measured
         return format_duration(measured.latency_s / measured.batch) if measured else "-"
 
     @property
     def memory(self) -> str:
         """Peak memory, or "-"."""
-        measured = self.trial.measurement
+        measured = self.measured
         return format_bytes(measured.memory_bytes) if measured else "-"
 
     @property
     def host_memory(self) -> str:
         """Peak memory of the host beside a GPU; "" where that is the memory itself, or unknown."""
-        measured = self.trial.measurement
+        measured = self.measured
         is_beside = measured is not None and "host_bytes" in measured.memory.detail
         return format_bytes(measured.host_memory_bytes) if measured is not None and is_beside else ""
 
     @property
     def similarity(self) -> str:
         """Similarity to the reference pictures, or "-"."""
-        measured = self.trial.measurement
+        measured = self.measured
         return f"{measured.similarity:.4f}" if measured else "-"
 
     @property
     def cold_start(self) -> str:
         """Time until the first picture of a fresh process, or "-"."""
-        measured = self.trial.measurement
+        measured = self.measured
         return format_duration(measured.cold_s) if measured else "-"
 
     @property
     def speed(self) -> str:
-        """How many times as fast as the baseline, or "-"."""
-        return format_factor(self.speed_up) if self.speed_up is not None else "-"
+        """How many times as fast as the baseline, with its interval where rounds tell one, or "-"."""
+        if self.speed_up is None:
+            return "-"
+        gain = self.gain
+        if gain is None or gain.low is None or gain.high is None:
+            return format_factor(self.speed_up)
+        return f"{format_factor(self.speed_up)} ({gain.low:.2f} to {gain.high:.2f})"
+
+    @property
+    def likeness(self) -> str:
+        """The tier of its likeness, or "-"."""
+        return self.tier.value if self.tier is not None else "-"
 
     @property
     def verdict(self) -> str:
@@ -120,6 +146,11 @@ def rows(study: Study) -> tuple[Row, ...]:
             beyond=_limits_broken(study, trial),
             speed_up=study.speedup(trial),
             memory_share=_ratio(_memory_bytes(trial), _memory_bytes(baseline)),
+            measured=study.settled(trial),
+            gain=study.gain(trial) if trial.changed else None,
+            tier=study.tier(trial),
+            break_even=_break_even(study, trial),
+            fresh_cold_s=_fresh_cold_s(study, trial),
         )
         for trial in study.trials
     )
@@ -130,7 +161,7 @@ def front_rows(every: Iterable[Row]) -> tuple[Row, ...]:
     listed = tuple(every)
     baseline = [row for row in listed if row.is_baseline]
     front = [row for row in listed if row.is_on_front and not row.is_baseline]
-    return (*baseline, *sorted(front, key=lambda row: _latency_s(row.trial) or 0.0))
+    return (*baseline, *sorted(front, key=lambda row: row.measured.latency_s if row.measured else 0.0))
 
 
 def picks(study: Study) -> dict[str, int]:
@@ -157,11 +188,11 @@ def answer(every: Iterable[Row], pick: str = "knee") -> str:
     """Return what a pick gains over the untuned baseline, in a sentence."""
     listed = tuple(every)
     chosen = next((row for row in listed if pick in row.picks), None)
-    if chosen is None or chosen.trial.measurement is None:
+    if chosen is None or chosen.measured is None:
         return "No recipe is within the limits yet."
     if chosen.is_baseline:
         return f"The {pick} is the untuned baseline: nothing that was tried beats it within the limits."
-    figures = [f"similarity {chosen.trial.measurement.similarity:.2f}"]
+    figures = [f"similarity {chosen.measured.similarity:.2f} ({chosen.likeness})"]
     if chosen.memory_share is not None:
         figures.insert(0, f"{100 * chosen.memory_share:.0f} % of the memory")
     if chosen.speed_up is None:
@@ -250,7 +281,7 @@ def _complete_json(row: Row) -> dict[str, Any]:
 
 def row_json(row: Row) -> dict[str, Any]:
     """Return one trial and how it compares, as plain JSON types."""
-    trial, measured, failure = row.trial, row.trial.measurement, row.trial.failure
+    trial, measured, failure = row.trial, row.measured, row.trial.failure
     document: dict[str, Any] = {
         "number": trial.number,
         "digest": trial.digest,
@@ -267,7 +298,13 @@ def row_json(row: Row) -> dict[str, Any]:
             "memory_bytes": measured.memory_bytes,
             "host_memory_bytes": measured.host_memory_bytes,
             "similarity": measured.similarity,
+            **_likeness_json(row, measured.likeness),
             "cold_s": measured.cold_s,
+            "fresh_cold_s": row.fresh_cold_s,
+            "compile_cache": measured.compile_cache,
+            "break_even_pictures": row.break_even,
+            "energy_j": measured.energy_j,
+            "gain": row.gain.to_json() if row.gain is not None else None,
             "beyond_limits": list(row.beyond),
             "speed_up": row.speed_up,
             "memory_share": row.memory_share,
@@ -280,6 +317,40 @@ def row_json(row: Row) -> dict[str, Any]:
         document["failure"] = {name: getattr(failure, name) for name in ("message", "phase", "knob")}
         document["failure"]["kind"] = failure.kind.value
     return document
+
+
+def _likeness_json(row: Row, likeness: Likeness) -> dict[str, Any]:
+    return {
+        "tier": row.tier.value if row.tier is not None else None,
+        "similarity_p10": likeness.p10,
+        "similarity_min": likeness.minimum,
+        "divergence_rate": likeness.divergence_rate,
+        "pairs": len(likeness.haarpsi),
+        "psnr_db": median(likeness.psnr_db) if likeness.psnr_db else None,
+        "ms_ssim": median(likeness.ms_ssim) if likeness.ms_ssim else None,
+        "step_error": median(likeness.step_error) if likeness.step_error else None,
+        "why_no_step_error": likeness.why_no_step_error,
+        "ratios": dict(likeness.ratios),
+        "is_exact": likeness.is_exact,
+        "flaws": list(likeness.flaws),
+        "extras": dict(likeness.extras),
+    }
+
+
+def _break_even(study: Study, trial: TrialRecord) -> float | None:
+    """After how many pictures a trial's longer cold start is repaid, against the untuned baseline."""
+    baseline, measured = study.baseline(), study.settled(trial)
+    untuned = baseline.measurement if baseline is not None else None
+    if untuned is None or measured is None or not trial.changed:
+        return None
+    cold_s = _fresh_cold_s(study, trial) or measured.cold_s
+    each = (untuned.latency_s / untuned.batch, measured.latency_s / measured.batch)
+    return break_even(untuned.cold_s, each[0], cold_s, each[1])
+
+
+def _fresh_cold_s(study: Study, trial: TrialRecord) -> float | None:
+    found = cold_start(study.checks, trial.digest)
+    return found.cold_s if found is not None else None
 
 
 def _standings(study: Study) -> dict[int, Standing]:
@@ -306,12 +377,9 @@ def _standings(study: Study) -> dict[int, Standing]:
 def _limits_broken(study: Study, trial: TrialRecord) -> tuple[str, ...]:
     if trial.measurement is None:
         return ()
+    measured = study.settled(trial) or trial.measurement
     limits = study.plan.limits()
-    return tuple(limit.objective.label for limit in limits if limit.violation(trial.measurement) > 0)
-
-
-def _latency_s(trial: TrialRecord | None) -> float | None:
-    return trial.measurement.latency_s if trial is not None and trial.measurement else None
+    return tuple(limit.objective.label for limit in limits if limit.violation(measured) > 0)
 
 
 def _memory_bytes(trial: TrialRecord | None) -> float | None:

@@ -8,6 +8,7 @@ from autotune.report.figures import Row, answer, caution, counted, front_rows, r
 from autotune.report.markup import Html, element, joined, table
 from autotune.report.pictures import picture_grid
 from autotune.report.plot import plot
+from autotune.report.trust import flaws_of, legend, trust_lines
 from autotune.search.study import Study
 from autotune.units import format_duration
 
@@ -24,10 +25,21 @@ _FRONT = (
     "speed-up>",
     "memory>",
     "similarity>",
+    "likeness",
     "cold start>",
     "recipe",
 )
-_ALL = ("trial>", "standing", "latency>", "speed-up>", "memory>", "similarity>", "took>", "recipe")
+_ALL = (
+    "trial>",
+    "standing",
+    "latency>",
+    "speed-up>",
+    "memory>",
+    "similarity>",
+    "likeness",
+    "took>",
+    "recipe",
+)
 
 
 def page(study: Study, *, storage_flag: str = "", version: str = "") -> str:
@@ -115,24 +127,22 @@ def _picks(study: Study, every: tuple[Row, ...]) -> Html:
             row.speed,
             row.memory,
             row.similarity,
+            row.likeness,
             row.cold_start,
             row.trial.describe(),
         )
         for row in listed
     ]
     classes = [("baseline" if row.is_baseline else "front" if row.picks else "") for row in listed]
-    warnings = [
-        element("li", f"Trial {row.trial.number}: {warning}", class_="warning")
-        for row in listed
-        if row.trial.measurement is not None
-        for warning in row.trial.measurement.warnings
-    ]
+    warnings = [element("li", sentence, class_="warning") for sentence in flaws_of(listed)]
+    words = [element("li", sentence) for sentence in (*legend(listed), *trust_lines(study))]
     front = counted(len(study.front()), "recipe")
     note = f"The untuned baseline, and the front: {front} that no other beats in everything."
     return joined(
         element("p", note, class_="note"),
         table(_FRONT, lines, classes=classes),
         element("ul", *warnings) if warnings else None,
+        element("ul", *words, class_="note") if words else None,
     )
 
 
@@ -157,6 +167,7 @@ def _trials(every: tuple[Row, ...]) -> Html:
             row.speed,
             row.memory,
             row.similarity,
+            row.likeness,
             format_duration(row.trial.seconds),
             row.trial.describe(),
         )

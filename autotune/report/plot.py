@@ -32,8 +32,8 @@ def front_figure(rows: tuple[Row, ...]) -> "Figure":
     """Return the plot as a plotly figure."""
     from plotly.graph_objects import Figure
 
-    measured = [row for row in rows if row.trial.measurement is not None]
-    found = [row.trial.measurement for row in rows if row.trial.measurement is not None]
+    measured = [row for row in rows if row.measured is not None]
+    found = [row.measured for row in rows if row.measured is not None]
     is_large = max((measurement.memory_bytes for measurement in found), default=0) >= _GIB
     unit, name = (_GIB, "GiB") if is_large else (_MIB, "MiB")
     figure = Figure()
@@ -61,7 +61,7 @@ def front_figure(rows: tuple[Row, ...]) -> "Figure":
 def _points(rows: list[Row], *, label: str, marker: dict[str, str | int], unit: int) -> "Scatter":
     from plotly.graph_objects import Scatter
 
-    measurements = [row.trial.measurement for row in rows if row.trial.measurement is not None]
+    measurements = [row.measured for row in rows if row.measured is not None]
     colours = [measurement.similarity for measurement in measurements]
     is_outline = "open" in str(marker["symbol"])
     edge = {"width": 2} if is_outline else {"width": 1, "color": "#333"}
@@ -82,7 +82,7 @@ def _hover(row: Row) -> str:
     lines = (
         f"trial {row.trial.number}{picks}",
         f"{row.latency} a call, {row.speed} the baseline's speed",
-        f"{row.memory}, similarity {row.similarity}",
+        f"{row.memory}, similarity {row.similarity} ({row.likeness})",
         *row.trial.describe().split(" "),
     )
     return "<br>".join(html.escape(line) for line in lines)

@@ -13,6 +13,7 @@ from autotune.duel import Contest, more_rounds_needed
 from autotune.measurement import Measurement
 from autotune.recipe import Recipe
 from autotune.search import evidence
+from autotune.search.caps import find_least_memory
 from autotune.search.choose import PICKS
 from autotune.search.events import ConfirmStarted
 from autotune.search.reference import make_reference
@@ -122,9 +123,10 @@ def _rounds_done(study: Study, trial: TrialRecord) -> int:
 
 
 def _complete(session: Session, study: Study, trial: TrialRecord) -> Study:
-    """What else is measured of a recipe that is named: more pictures, and a cold start."""
+    """What else is measured of a recipe that is named: more pictures, a cold start, its least memory."""
     study = _more_pictures(session, study, trial)
-    return _cold_start(session, study, trial)
+    study = _cold_start(session, study, trial)
+    return find_least_memory(session, study, trial)
 
 
 def _more_pictures(session: Session, study: Study, trial: TrialRecord) -> Study:

@@ -11,6 +11,7 @@ from autotune.recipe import describe_settings
 from autotune.samples import median, quantile
 from autotune.store.records import CheckRecord, Purpose
 
+_AS_FAST = 1.05
 _ENOUGH = 3  # fresh processes that tell a spread
 
 
@@ -152,6 +153,24 @@ def cold_start(checks: Sequence[CheckRecord], digest: str) -> Measurement | None
     """Return a start of a recipe for which nothing had been compiled before, or None where none was made."""
     found = [c for c in checks if c.purpose is Purpose.COLD and c.digest == digest and c.measurement]
     return found[-1].measurement if found else None
+
+
+def least_memory(checks: Sequence[CheckRecord], digest: str, latency_s: float) -> int | None:
+    """Return the smallest enforced memory limit under which a recipe ran no more than 5 % slower, in bytes.
+
+    Args:
+        checks: All that was measured beside the trials.
+        digest: The recipe's.
+        latency_s: Of its trial.
+
+    Returns:
+        None where no limit was tried, or it kept to none.
+    """
+    runs = [
+        c.measurement for c in checks if c.purpose is Purpose.CAP and c.digest == digest and c.measurement
+    ]
+    kept = [run for run in runs if run.latency_s <= latency_s * _AS_FAST and "cap_bytes" in run.memory.detail]
+    return min((run.memory.detail["cap_bytes"] for run in kept), default=None)
 
 
 def settled(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from autotune.measurement import Measurement
 from autotune.search.study import Study
 from autotune.store.records import TrialRecord
 
@@ -20,7 +21,8 @@ def front_figure(study: Study) -> Any:
     )
     figure = go.Figure()
     for name, symbol, size, trials in groups:
-        figure.add_trace(_points(go, trials, name=name, marker={"symbol": symbol, "size": size}))
+        measured = [(trial, found) for trial in trials if (found := study.settled(trial)) is not None]
+        figure.add_trace(_points(go, measured, name=name, marker={"symbol": symbol, "size": size}))
     figure.update_layout(
         title=f"{study.name}: Pareto front",
         xaxis_title="latency, s",
@@ -31,8 +33,9 @@ def front_figure(study: Study) -> Any:
     return figure
 
 
-def _points(go: Any, trials: Sequence[TrialRecord], *, name: str, marker: dict[str, Any]) -> Any:
-    measured = [(trial, trial.measurement) for trial in trials if trial.measurement is not None]
+def _points(
+    go: Any, measured: Sequence[tuple[TrialRecord, Measurement]], *, name: str, marker: dict[str, Any]
+) -> Any:
     return go.Scatter(
         x=[m.latency_s for _, m in measured],
         y=[m.memory_bytes / 2**30 for _, m in measured],

@@ -48,6 +48,7 @@ def study_note(study: Study) -> str:
         "",
         f"Limits: {describe_limits(study.plan, kind=study.situation.target.kind)}.",
         f"{len(counted)} trials; on the front: {len(study.front())}; failed: {failures}.",
+        *([study.noise_floor.describe()] if study.noise_floor is not None else []),
         "",
         *_answer_lines(study),
     ]
@@ -74,6 +75,7 @@ def _figure_lines(measurement: Measurement, study: Study) -> list[str]:
     nothing = ["–"] * len(_FIGURES)
     columns = zip(_FIGURES, _figures(measurement), _figures(untuned) if untuned else nothing, strict=True)
     table = [*head, *(f"| {' | '.join(row)} |" for row in columns)]
+    table += ["", *(f"* {flaw}" for flaw in measurement.likeness.flaws)]
     if untuned is not None:
         table += ["", f"{untuned.latency_s / measurement.latency_s:.2f} times as fast as untuned."]
     return [*table, *(f"* {warning}" for warning in measurement.warnings)]
@@ -95,7 +97,8 @@ def _answer_lines(study: Study) -> Sequence[str]:
         return [str(error)]
     lines = ["| pick | trial | latency | memory | similarity | recipe |", "|---|---|---|---|---|---|"]
     for pick, trial in answers:
-        if trial.measurement is not None:
-            cells = [pick, str(trial.number), *_figures(trial.measurement)[:3], trial.describe()]
+        measured = study.settled(trial)
+        if measured is not None:
+            cells = [pick, str(trial.number), *_figures(measured)[:3], trial.describe()]
             lines.append(f"| {' | '.join(cells)} |")
     return lines
