@@ -129,7 +129,7 @@ def open_bench(workload: "Workload", asked: Asked) -> Iterator["Bench"]:
     try:
         with (
             tempfile.TemporaryDirectory(prefix="autotune-again-", ignore_cleanup_errors=True) as folder,
-            LocalRunner() as runner,
+            LocalRunner(_say_waits) as runner,
         ):
             yield Bench(
                 situation=runner.probe(workload, asked.device),
@@ -144,3 +144,11 @@ def open_bench(workload: "Workload", asked: Asked) -> Iterator["Bench"]:
     except KeyboardInterrupt:
         remark("Interrupted: nothing is kept.")
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _say_waits(phase: str) -> None:
+    """Say what is waited for; the phases of a trial are none of the user's business here."""
+    from autotune.cli.console import remark
+
+    if phase.startswith(("waiting", "not locked")):
+        remark(phase)

@@ -42,14 +42,14 @@ def verify(
     """
     from autotune.cli.again import Asked, open_bench, prompts_for, read_recipe
     from autotune.cli.console import say_json
+    from autotune.search.verify import recorded_pairs, workload_of
     from autotune.search.verify import verify as measure_and_judge
-    from autotune.search.verify import workload_of
 
     known = read_recipe(recipe)
     asked = Asked(
         device=device,
         rounds=rounds,
-        pairs=pairs,
+        pairs=pairs if pairs is not None else recorded_pairs(known),
         threads=threads or 0,
         memory_limit_bytes=_limit_bytes(known, vram),
     )

@@ -112,7 +112,8 @@ def judge(recorded: Mapping[str, Any], again: Again) -> Judgement:
         recorded: The recipe's `measured`.
         again: What was measured again.
     """
-    notes = (*again.differences, *_disturbances(again))
+    bare = () if recorded else ("The file holds no figures to check. 'autotune export' writes them.",)
+    notes = (*bare, *again.differences, *_disturbances(again))
     if again.untuned_failure:
         message = f"Nothing can be compared: {again.untuned_failure}"
         return Judgement(gates=(Gate(name="runs", result=Result.INCONCLUSIVE, message=message),), notes=notes)
@@ -276,12 +277,13 @@ def _memory(recorded: Mapping[str, Any], again: Again) -> Gate:
 
 
 def _likeness(recorded: Mapping[str, Any], again: Again) -> Gate:
+    """The gate of the first round's pictures: it makes all, and the others make some of them again."""
     claimed, pictures = _figure(recorded, "similarity"), recorded.get("pictures")
-    now = min(one.similarity for one in again.recipe)
-    made = min(len(one.likeness.haarpsi) for one in again.recipe)
+    first = again.recipe[0]
+    now, made = first.similarity, len(first.likeness.haarpsi)
     known = tuple(pictures) if isinstance(pictures, list | tuple) else ()
-    shared = min(len(known), *(len(one.likeness.sha256) for one in again.recipe))
-    if shared and all(one.likeness.sha256[:shared] == known[:shared] for one in again.recipe):
+    shared = min(len(known), len(first.likeness.sha256))
+    if shared and all(_starts_alike(one.likeness.sha256, known) for one in again.recipe):
         message = f"Bit-exact: {shared} pictures are the recorded ones to the last bit; similarity {now:.4f}."
         return Gate(name="likeness", result=Result.PASS, message=message)
     if claimed is None:
@@ -291,10 +293,15 @@ def _likeness(recorded: Mapping[str, Any], again: Again) -> Gate:
     if now >= claimed - _LIKENESS:
         return Gate(name="likeness", result=Result.PASS, message=said)
     missed = f"{said} At least {claimed - _LIKENESS:.4f} was needed."
-    if len(known) > made:
-        why = f"It was recorded of {len(known)} pictures, and {made} were made: make all of them, by --pairs."
+    recorded_of = max(len(known), round(_figure(recorded, "pairs") or 0))
+    if recorded_of > made:
+        why = f"It was recorded of {recorded_of} pictures, and {made} were made: --pairs {recorded_of}."
         return Gate(name="likeness", result=Result.INCONCLUSIVE, message=f"{missed} {why}")
     return Gate(name="likeness", result=Result.FAIL, message=missed)
+
+
+def _starts_alike(made: Sequence[str], known: Sequence[str]) -> bool:
+    return all(a == b for a, b in zip(made, known, strict=False))
 
 
 def _disturbances(again: Again) -> list[str]:

@@ -20,6 +20,7 @@ RECIPE, UNTUNED = "recipe", "untuned"
 """The two contestants of a verification."""
 PATIENCE_S = 1800.0
 """Seconds that one process may take: a recipe that compiles a large model needs many."""
+_MOST_PAIRS = 256  # that a file can ask for
 _SIZES = ("guidance", "width_px", "height_px", "batch", "frames")
 
 
@@ -78,7 +79,7 @@ class Verification:
             "ratio": ratio.to_json() if ratio is not None else None,
             "seconds": seconds,
             "memory_bytes": self.again.memory_bytes,
-            "similarity": [one.similarity for one in self.again.recipe],
+            "similarity": self.again.recipe[0].similarity if self.again.recipe else None,
             "recorded": dict(self.recipe.measured),
             "differences": list(self.again.differences),
         }
@@ -255,6 +256,18 @@ def memory_of(rounds: Rounds, name: str, device: str) -> int | None:
     return max((one.memory_bytes for one in weighed), default=None)
 
 
+def recorded_pairs(recipe: Recipe) -> int | None:
+    """Return of how many pictures a recipe's similarity is the median; None where its file does not say.
+
+    >>> recorded_pairs(Recipe(model="demo", measured={"pairs": 16})), recorded_pairs(Recipe(model="demo"))
+    (16, None)
+    """
+    pairs, pictures = recipe.measured.get("pairs"), recipe.measured.get("pictures")
+    if isinstance(pairs, int) and not isinstance(pairs, bool) and pairs > 0:
+        return min(pairs, _MOST_PAIRS)
+    return min(len(pictures), _MOST_PAIRS) if isinstance(pictures, list) and pictures else None
+
+
 def with_pairs(workload: Workload, pairs: int, protocol: Protocol) -> tuple[Workload, Protocol]:
     """Return workload and protocol by which so many pictures, or clips, are compared.
 
@@ -278,6 +291,7 @@ def _why_no_reference(bench: Bench) -> str:
 
 def _job(recipe: Recipe, bench: Bench, *, number: int, name: str) -> Job:
     situation, folders = bench.situation, Folders(bench.folder)
+    few = min(bench.protocol.pairs, bench.protocol.calls_min)
     return Job(
         recipe=Recipe(model=recipe.model, revision=recipe.revision, settings=recipe.settings),
         workload=situation.workload,
@@ -286,7 +300,8 @@ def _job(recipe: Recipe, bench: Bench, *, number: int, name: str) -> Job:
         reference=str(folders.reference(situation)),
         memory_limit_bytes=bench.memory_limit_bytes if recipe.settings else None,
         time_limit_s=PATIENCE_S,
-        protocol=bench.protocol,
+        # The pictures of the other rounds are the same.
+        protocol=bench.protocol if number == 0 else replace(bench.protocol, pairs=few),
         cache=str(folders.cache),
         threads=bench.threads,
         is_whole=number == 0,
