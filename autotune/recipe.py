@@ -24,12 +24,15 @@ class Recipe:
         model: "demo", a local folder or a hub id.
         revision: Hub revision, or "".
         settings: Knob name to value, defaults left out.
-        call: What was made when this was measured: "steps", "guidance", "width_px", "height_px", "batch",
-            of clips "frames". Not
-            part of the digest.
+        call: What was made when this was measured: "steps", "guidance", "width_px", "height_px", "batch", of
+            clips "frames"; "prompts" and "seeds", lists; and "untuned_steps", those of the untuned baseline.
+            Not part of the digest.
         target: The machine it was measured on (`Target.to_json`), empty when it never was. Not part of the
             digest.
-        measured: Figures from the study, such as "latency_s". Not part of the digest.
+        measured: Figures from the study: "latency_s", "memory_bytes", "similarity"; "speedup" over the
+            untuned baseline, with its interval "speedup_low" to "speedup_high"; "sd_machine", the relative
+            standard deviation between fresh processes; "pairs", how many pictures were compared, and
+            "pictures", their sha256. Not part of the digest.
         study: Name of the study that it came from. Not part of the digest.
     """
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -278,3 +279,24 @@ def test_half_a_character_in_a_file_does_no_harm() -> None:
 def test_yaml_is_read_as_data_only() -> None:
     """The file is plain YAML to any other program."""
     assert SAMPLE.to_json() == yaml.safe_load(SAMPLE.to_yaml_text())
+
+
+def test_a_recipe_holds_what_it_takes_to_measure_it_again() -> None:
+    """Lists in call and figures; its name is that of the same settings without them."""
+    call = {**SAMPLE.call, "prompts": ["ein Haus", "a boat: #1"], "seeds": [0, 7], "untuned_steps": 20}
+    measured = {"speedup": 1.8, "speedup_low": 1.7, "sd_machine": 0.004, "pictures": ["0f" * 32], "pairs": 1}
+    full = Recipe(model=SAMPLE.model, revision=SAMPLE.revision, settings=SAMPLE.settings, call=call)
+    full = replace(full, measured=measured, target=SAMPLE.target)
+
+    assert full.digest == SAMPLE.digest
+    assert parse_recipe(full.to_json_text()) == full
+    assert parse_recipe(full.to_yaml_text(), source="recipe.yaml") == full
+
+
+def test_a_file_from_before_is_still_read() -> None:
+    """Byte for byte what an earlier autotune wrote, with its digest."""
+    text = """{"schema_version": 1, "digest": "8ff0ebce9db5", "model": "demo", "revision": "",
+        "settings": {"channels_last": true, "steps": 8}, "call": {"steps": 8, "guidance": 3.0,
+        "width_px": 128, "height_px": 128, "batch": 1}, "measured": {"latency_s": 0.5, "speedup": 2.0}}"""
+
+    assert parse_recipe(text).measured["speedup"] == 2.0
