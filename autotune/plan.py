@@ -18,7 +18,7 @@ from autotune.units import parse_bytes, parse_duration
 from autotune.workload import Workload
 
 _TOP = ("study", "device", "target", "seed", "objectives", "allow_approximate", "threads")
-_SECTIONS = ("workload", "limits", "budget", "protocol", "knobs")
+_SECTIONS = ("workload", "limits", "budget", "protocol", "knobs", "extras")
 _LIMITS = ("memory", "host_memory", "similarity", "trial_time")
 _Built = TypeVar("_Built", Budget, Protocol)
 _LARGEST_SEED = 2**32 - 1
@@ -47,6 +47,7 @@ class Plan:
         knobs: Knob name to the values to search, where not all of them.
         protocol: How a trial is timed.
         threads: CPU threads of torch, 0 for torch's own choice.
+        extras: Further metrics of likeness, each with the file or folder of the user's own weights.
     """
 
     study: str
@@ -64,6 +65,7 @@ class Plan:
     knobs: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
     protocol: Protocol = field(default_factory=Protocol)
     threads: int = 0
+    extras: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse a plan that cannot be run.
@@ -167,7 +169,8 @@ class Plan:
             "protocol": asdict(self.protocol),
         }
         knobs = {name: list(values) for name, values in self.knobs.items()}
-        return plain | objects | {"objectives": list(self.objectives), "knobs": knobs}
+        lists = {"objectives": list(self.objectives), "knobs": knobs, "extras": dict(self.extras)}
+        return plain | objects | lists
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -187,6 +190,7 @@ class Plan:
         values["budget"] = _build(Budget, _section(data, "budget"), title="budget")
         values["protocol"] = _build(Protocol, _section(data, "protocol"), title="protocol")
         values["knobs"] = {name: _values(name, items) for name, items in _section(data, "knobs").items()}
+        values["extras"] = {name: _path(name, path) for name, path in _section(data, "extras").items()}
         return cls(**values)
 
 
@@ -236,6 +240,7 @@ def format_plan(plan: Plan) -> str:
         "budget": {name: value for name, value in budget.items() if value is not None},
         "protocol": data["protocol"],
         "knobs": data["knobs"],
+        "extras": data["extras"],
     }
     lines = [_line(name, data[name]) for name in _TOP]
     for title, section in sections.items():
@@ -311,6 +316,12 @@ def _values(name: str, items: object) -> tuple[Value, ...]:
     if not all(isinstance(item, (bool, int, float, str)) for item in listed):
         raise PlanError(f"Knob '{name}' must list plain values, not {items!r}.")
     return tuple(listed)
+
+
+def _path(name: str, path: object) -> str:
+    if not isinstance(path, str) or not path.strip():
+        raise PlanError(f"The extra '{name}' is {path!r}. It must be the file or folder of its weights.")
+    return path
 
 
 def _check_keys(section: Mapping[str, Any], known: Sequence[str], *, title: str = "") -> None:

@@ -147,12 +147,12 @@ def test_limits_and_objectives_are_found_by_name() -> None:
         (
             "objectives",
             ("speed_of_light",),
-            "There is no objective 'speed_of_light'. Known: latency_s, memory_bytes, similarity.",
+            "There is no objective 'speed_of_light'. Known: energy_j, latency_s, memory_bytes, similarity.",
         ),
         (
             "objectives",
             (),
-            "The plan has no objectives. Name at least one of: latency_s, memory_bytes, similarity.",
+            "The plan has no objectives. Name at least one of: latency_s, memory_bytes, similarity, energy_j.",
         ),
         (
             "objectives",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from autotune.budget import Budget
 from autotune.errors import UsageError
+from autotune.job import Protocol
 from autotune.knob import Value
 from autotune.plan import Plan
 from autotune.units import parse_bytes, parse_duration, parse_size
@@ -43,6 +44,7 @@ class Flags:
     study: str | None = None
     seed: int | None = None
     allow_approximate: bool | None = None
+    confirm: int | None = None
     knobs: tuple[str, ...] = ()
 
 
@@ -70,10 +72,15 @@ def plan_from_flags(flags: Flags, base: Plan | None = None) -> Plan:
         min_similarity=_similarity(flags.min_similarity, plan.min_similarity),
         trial_time_s=plan.trial_time_s if flags.trial_time is None else parse_duration(flags.trial_time),
         knobs={**plan.knobs, **parse_knobs(flags.knobs)},
+        protocol=_protocol(flags, plan.protocol),
     )
     same_name = ("device", "target", "threads", "study", "seed", "allow_approximate")
     given = {name: value for name in same_name if (value := getattr(flags, name)) is not None}
     return replace(plan, **given)
+
+
+def _protocol(flags: Flags, base: Protocol) -> Protocol:
+    return base if flags.confirm is None else replace(base, confirm_rounds=flags.confirm)
 
 
 def new_plan(model: str) -> Plan:

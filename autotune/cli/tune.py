@@ -60,6 +60,10 @@ def tune(
             show_default=False,
         ),
     ] = None,
+    confirm: Annotated[
+        _Count,
+        typer.Option(metavar="N", help="Rounds in which the best recipes are measured again; 0 for none."),
+    ] = None,
     knob: Annotated[
         list[str] | None, typer.Option(metavar="NAME=V,V", help="Search only these values; repeatable.")
     ] = None,
@@ -101,6 +105,7 @@ def tune(
         study=study,
         seed=seed,
         allow_approximate=allow_approximate,
+        confirm=confirm,
         knobs=tuple(knob or ()),
     )
     plan = _plan(flags)

@@ -71,6 +71,7 @@ class Session:
             "protocol": plan.protocol,
             "cache": str(self.folders.cache),
             "threads": plan.threads,
+            "extras": dict(plan.extras),
         }
         return Job(**fields | changes)
 

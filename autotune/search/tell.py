@@ -18,7 +18,12 @@ from autotune.store.images import keep_pictures
 from autotune.store.records import TrialRecord
 
 GIB = 2**30
-METRICS = {"latency_s": "latency_s", "memory_bytes": "memory_gib", "similarity": "similarity"}
+METRICS = {
+    "latency_s": "latency_s",
+    "memory_bytes": "memory_gib",
+    "similarity": "similarity",
+    "energy_j": "energy_j",
+}
 _FAILED, _UNWANTED = "failed", "outside the plan's knobs"
 
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from autotune.budget import stop_reason
-from autotune.errors import StoreError
+from autotune.errors import AutotuneError, StoreError
 from autotune.footprint import Footprint
 from autotune.gpus import as_asked
 from autotune.job import Job, Rival, Runner
 from autotune.knob import Knob, Settings, Situation
 from autotune.knobs import all_knobs
-from autotune.measurement import FailureKind
+from autotune.measurement import Failure, FailureKind, Measurement, Outcome
 from autotune.plan import Plan
 from autotune.race import as_rivals
 from autotune.search.confirm import confirm
@@ -177,7 +177,7 @@ def _run_trial(session: Session, study: Study) -> tuple[Study, str | None]:
     recipe = session.space.recipe(started.settings)
     session.listen(TrialStarted(number=started.number, recipe=recipe, preset=started.preset))
     began = time.monotonic()
-    outcome = session.runner(_job(session, started, study))
+    outcome = _with_energy(session.runner(_job(session, started, study)), session.plan, started)
     seconds = time.monotonic() - began
     # The store first, Optuna second: a kill in between is mended by the next run, from what is stored.
     finished = history.finish_trial(session.database, name, trial.number, outcome=outcome, seconds=seconds)
@@ -189,6 +189,25 @@ def _run_trial(session: Session, study: Study) -> tuple[Study, str | None]:
     session.listen(TrialFinished(record=finished, study=study))
     was_cancelled = finished.failure is not None and finished.failure.kind == FailureKind.CANCELLED
     return study, _STOPPED if was_cancelled else None
+
+
+def _with_energy(outcome: Outcome, plan: Plan, trial: TrialRecord) -> Outcome:
+    """Return an outcome; a failure where the plan asks for energy and the measurement has none.
+
+    Raises:
+        AutotuneError: It is the baseline's: nothing here tells energy at all.
+    """
+    if "energy_j" not in plan.objectives or not isinstance(outcome, Measurement):
+        return outcome
+    if outcome.energy_j is not None:
+        return outcome
+    why = (
+        "The plan asks for energy, but nothing told how much a call takes: a GPU needs NVML's counter (not "
+        "MIG), a CPU a readable /sys/class/powercap, and the timed calls five seconds together."
+    )
+    if trial.is_baseline:
+        raise AutotuneError(f"{why} Take 'energy_j' out of 'objectives', under another --study.")
+    return Failure(kind=FailureKind.UNSUPPORTED, message=why, phase="timing")
 
 
 def _start(session: Session, number: int, settings: Settings) -> TrialRecord:

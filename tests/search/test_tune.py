@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from autotune.budget import Budget
 from autotune.errors import AutotuneError, StoreError
 from autotune.job import Job
-from autotune.measurement import Failure, FailureKind, Outcome
+from autotune.measurement import Failure, FailureKind, Measurement, Outcome
 from autotune.search.events import (
     CheckFinished,
     Event,
@@ -326,3 +327,24 @@ def test_log_and_pictures_lie_in_the_trials_folder(tune: Tuner) -> None:
 
     assert "drew dtype=bfloat16\n" == (study.trials[1].folder / "log.txt").read_text()
     assert (study.trials[1].folder / "0.png").is_file()
+
+
+def test_energy_is_an_objective_where_the_device_tells_it(tune: Tuner) -> None:
+    """Joules are searched when they are measured; a trial without them is a failure with its reason."""
+    plan = synthetic.plan(budget=Budget(trials=6), objectives=("latency_s", "energy_j"))
+
+    def metered(job: Job) -> Outcome:
+        made = synthetic.runner()(job)
+        is_read = job.recipe.settings.get("dtype") != "bfloat16"
+        energy_j = 40.0 * made.latency_s if isinstance(made, Measurement) and is_read else None
+        return replace(made, energy_j=energy_j) if isinstance(made, Measurement) else made
+
+    study = tune(plan, runner=metered)
+    assert {FailureKind.UNSUPPORTED} <= set(study.failures())
+    assert all(trial.measurement and trial.measurement.energy_j for trial in study.front())
+
+
+def test_energy_that_nothing_tells_is_refused_at_the_baseline(tune: Tuner) -> None:
+    """A search for what cannot be measured ends before it costs anything."""
+    with pytest.raises(AutotuneError, match="Take 'energy_j' out of 'objectives'"):
+        tune(synthetic.plan(objectives=("latency_s", "energy_j")))
