@@ -1,4 +1,4 @@
-"""The C library's allocator, told to keep nothing that is freed, so that a process holds what it uses.
+"""Allocators: the C library's, told to keep nothing that is freed, and torch's on a GPU, given a limit.
 
 glibc keeps freed memory for later, and how much of it depends on where the blocks happened to lie: processes
 that do the very same work differ by half in what they hold. Nothing may be timed after `keep_nothing`, since
@@ -9,11 +9,41 @@ import ctypes
 from pathlib import Path
 from typing import Any
 
+from autotune.errors import BudgetError
+from autotune.units import format_bytes
+
 _MAPS = Path("/proc/self/maps")
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 _IS_MAPPED = 2  # malloc/malloc.c: a flag in the word before a block, which holds the block's size
 _BLOCK_BYTES = 65_536
 _LARGEST_BYTES = 2**30
+
+
+def allocator_share(limit_bytes: int, outside_bytes: int, total_bytes: int) -> float:
+    """Return the share of a GPU's memory that torch's allocator may take under a limit for the process.
+
+    Args:
+        limit_bytes: Memory that the whole process may take.
+        outside_bytes: What it takes outside of the allocator: its context, with the libraries' code.
+        total_bytes: All memory of the GPU, as torch tells it.
+
+    Returns:
+        More than 0, at most 1.
+
+    Raises:
+        BudgetError: Nothing is left for the allocator.
+
+    >>> allocator_share(8 * 2**30, 2**30, 28 * 2**30)
+    0.25
+    """
+    if limit_bytes <= outside_bytes:
+        message = (
+            f"The memory limit of {format_bytes(limit_bytes)} is below what CUDA's context takes on this GPU "
+            f"before a model is loaded: {format_bytes(outside_bytes)}. No recipe can run under it. "
+            "Give a limit that holds the context and the model."
+        )
+        raise BudgetError(message)
+    return min((limit_bytes - outside_bytes) / total_bytes, 1.0)
 
 
 def trim() -> bool:

@@ -4,37 +4,42 @@ On a CPU (Linux): what one call needs to have in memory at once. It is the kerne
 extra, untimed call (`VmHWM`, reset by writing "5" to `/proc/self/clear_refs`), made while the allocator keeps
 nothing that is freed. File-backed pages are subtracted, since the kernel can drop them, but for weights that
 are used where they are mapped, since every call reads them again; and so is what the process inherited from
-the fork server, since those pages are shared. On CUDA: the allocator's reserved bytes plus what the device
-lost outside of it (context, libraries), over the whole life of the process.
+the fork server, since those pages are shared. Where processes were started meanwhile, such as compilers, the
+peak is at least what all of them had together at one moment.
+
+On CUDA: the allocator's reserved bytes plus what the process holds outside of it (context, libraries), over
+its whole life. That is what NVML counts as the process's own. In a container, where it does not know the
+process, it is what the device lost since before the process touched it, as long as nobody else uses the
+device. Without NVML nobody knows: then all that is taken of the device is an upper bound, and is called so.
 """
 
 import gc
 import resource
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from autotune.measurement import Memory
-from autotune.pipeline.allocator import keep_nothing, trim
+from autotune.pipeline.allocator import allocator_share, keep_nothing, trim
+from autotune.pipeline.nvml import foreign_processes, memory_bytes, own_bytes
+from autotune.pipeline.process_memory import AnonymousSampler, anonymous_bytes, host_status, mapped_data
 
-_STATUS = Path("/proc/self/status")
+__all__ = [
+    "ONE_CALL",
+    "AnonymousSampler",
+    "DeviceMemory",
+    "HostMemory",
+    "MemoryWatch",
+    "host_status",
+    "memory_warnings",
+    "watch",
+]
+
 _CLEAR = Path("/proc/self/clear_refs")
-_MAPS = Path("/proc/self/smaps")
-_SAMPLE_S = 0.01
 ONE_CALL = "one call"
 """The stage whose peak is that of live memory alone."""
-
-
-def host_status() -> dict[str, int]:
-    """Return the process's memory counters in bytes, such as "VmHWM" and "RssAnon"; empty without /proc."""
-    try:
-        lines = _STATUS.read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        return {}
-    rows = (line.split() for line in lines if line.startswith(("Vm", "Rss")))
-    return {row[0].rstrip(":"): int(row[1]) * 1024 for row in rows if len(row) > 1 and row[1].isdigit()}
+_HOST_DETAIL = ("anonymous_bytes", "rss_bytes", "children_bytes", "tree_bytes", "swap_bytes", "major_faults")
 
 
 @dataclass(kw_only=True)
@@ -45,34 +50,46 @@ class HostMemory:
         inherited_bytes: Anonymous memory that the process had when it was forked: shared with the server, not
             counted.
         stages: The peak of each finished stage above what was inherited, in bytes.
+        seen: The largest figures of the process so far, as the kernel tells them, in bytes.
     """
 
     inherited_bytes: int = 0
     inherited_files: frozenset[str] = frozenset()
     mapped_bytes: int = 0
     stages: dict[str, int] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
 
     def start(self) -> None:
         """Take note of what was inherited and begin the first stage."""
         trim()  # what the server had freed and kept would be given back, and be missing, later
-        self.inherited_bytes = _anonymous(host_status())
-        self.inherited_files = frozenset(_mapped_data())
+        self.inherited_bytes = anonymous_bytes(host_status())
+        self.inherited_files = frozenset(mapped_data())
         _reset_peak()
 
-    def finish(self, stage: str, *, sampled_bytes: int | None = None) -> None:
+    def finish(
+        self, stage: str, *, sampled_bytes: int | None = None, helpers: AnonymousSampler | None = None
+    ) -> None:
         """End a stage: note its peak under `stage` (the largest, when it is ended twice) and begin the next.
 
         Args:
             stage: The stage's name.
             sampled_bytes: Peak of anonymous memory from an `AnonymousSampler`, which is used instead of the
                 high-water mark where weight files were mapped and released in between.
+            helpers: The sampler that saw the processes which were started meanwhile.
         """
         status = host_status()
+        own = anonymous_bytes(status)
         marked = status.get("VmHWM", 0) - status.get("RssFile", 0)
-        peak = (
-            marked if sampled_bytes is None else max(sampled_bytes, _anonymous(status))
-        ) - self.inherited_bytes
-        self.stages[stage] = max(self.stages.get(stage, 0), peak, 0)
+        peak = max(marked if sampled_bytes is None else sampled_bytes, own)
+        self.stages[stage] = max(self.stages.get(stage, 0), peak - self.inherited_bytes, 0)
+        seen = {"anonymous_bytes": max(sampled_bytes or 0, own), "swap_bytes": status.get("VmSwap", 0)}
+        if "VmHWM" in status:
+            seen["rss_bytes"] = status["VmHWM"]
+        if helpers is not None:
+            seen["anonymous_bytes"] = max(seen["anonymous_bytes"], helpers.peak_bytes)
+            seen["children_bytes"] = helpers.children_bytes
+            seen["tree_bytes"] = max(helpers.tree_bytes - self.inherited_bytes, 0)
+        self.seen |= {name: max(amount, self.seen.get(name, 0)) for name, amount in seen.items()}
         _reset_peak()
 
     def weigh(self, action: Callable[[], object]) -> None:
@@ -91,43 +108,23 @@ class HostMemory:
         action()
         self.finish(ONE_CALL)
         self.mapped_bytes = sum(
-            size for file, size in _mapped_data().items() if file not in self.inherited_files
+            size for file, size in mapped_data().items() if file not in self.inherited_files
         )
         self.stages[ONE_CALL] += self.mapped_bytes
 
     def result(self) -> Memory:
-        """Return the peak: of the extra call and of the stages before the calls, else of all stages."""
-        children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-        detail = {"children_bytes": children, "inherited_bytes": self.inherited_bytes}
-        detail |= {"swap_bytes": host_status().get("VmSwap", 0), "mapped_bytes": self.mapped_bytes}
+        """Return the peak: of the extra call and of the stages before the calls, else of all stages.
+
+        Where processes were started, such as those that compile, it is at least what they and this process
+        had together at one moment.
+        """
+        detail = {"children_bytes": 0, "tree_bytes": 0, "swap_bytes": 0, **self.seen}
+        detail |= {"inherited_bytes": self.inherited_bytes, "mapped_bytes": self.mapped_bytes}
         detail |= {"process_bytes": max(self.stages.values(), default=0)}
+        detail |= {"major_faults": resource.getrusage(resource.RUSAGE_SELF).ru_majflt}
         counted = ("load", "apply", ONE_CALL) if ONE_CALL in self.stages else tuple(self.stages)
         peak = max((self.stages.get(stage, 0) for stage in counted), default=0)
-        return Memory(peak_bytes=peak, stages=dict(self.stages), detail=detail)
-
-
-class AnonymousSampler:
-    """Samples anonymous memory every 10 ms while nothing is being timed: for the stages that map files."""
-
-    def __init__(self) -> None:
-        """Prepare; sampling starts on entering the context."""
-        self.peak_bytes = 0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._sample, daemon=True)
-
-    def __enter__(self) -> Self:
-        """Start sampling."""
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        """Stop sampling."""
-        self._stop.set()
-        self._thread.join()
-
-    def _sample(self) -> None:
-        while not self._stop.wait(_SAMPLE_S):
-            self.peak_bytes = max(self.peak_bytes, _anonymous(host_status()))
+        return Memory(peak_bytes=max(peak, detail["tree_bytes"]), stages=dict(self.stages), detail=detail)
 
 
 @dataclass(kw_only=True)
@@ -136,14 +133,18 @@ class DeviceMemory:
 
     Attributes:
         device: Torch device string.
-        free_at_start: Bytes free on the device before this process touched it.
+        free_at_start: Bytes free on the device before this process touched it; None where NVML does not tell.
+        outside_bytes: What the process holds on the device outside of the allocator, such as its context.
+        is_bound: Whether `outside_bytes` is no more than an upper bound: all that is taken of the device,
+            since nothing tells what of it is the process's own.
         stages: Peak reserved bytes of each finished stage.
         host: Watches the host's memory beside it: where offloaded weights rest.
     """
 
     device: str
-    free_at_start: int = 0
+    free_at_start: int | None = None
     outside_bytes: int = 0
+    is_bound: bool = False
     stages: dict[str, int] = field(default_factory=dict)
     host: HostMemory = field(default_factory=HostMemory)
 
@@ -153,35 +154,48 @@ class DeviceMemory:
         Args:
             limit_bytes: Memory that the whole process may take on the device, None for all of it. The
                 allocator gets what the context leaves of it.
+
+        Raises:
+            BudgetError: The context alone takes the limit.
         """
         torch = _torch()
         self.host.start()
         # NVML sees the device before this process has a context; the driver's own call would create one
         # first.
-        self.free_at_start = _nvml_free(torch, self.device)
+        before = memory_bytes(self.device)
+        self.free_at_start = before.free if before else None
         warm = torch.ones(256, 256, device=self.device)
         _ = warm @ warm
         _ = torch.nn.functional.conv2d(warm.view(1, 1, 256, 256), torch.ones(1, 1, 3, 3, device=self.device))
         torch.cuda.synchronize(self.device)
         del warm
-        self.outside_bytes = self._outside(torch)
+        outside = self._outside(torch)
+        if outside is None:
+            free, total = torch.cuda.mem_get_info(self.device)
+            outside, self.is_bound = int(total - free) - int(torch.cuda.memory_reserved(self.device)), True
+        self.outside_bytes = outside
         torch.cuda.reset_peak_memory_stats(self.device)
         if limit_bytes is not None:
-            total = torch.cuda.get_device_properties(self.device).total_memory
-            share = max(limit_bytes - self.outside_bytes, 0) / total
-            torch.cuda.set_per_process_memory_fraction(min(share, 1.0), self.device)
+            total = int(torch.cuda.get_device_properties(self.device).total_memory)
+            share = allocator_share(limit_bytes, self.outside_bytes, total)
+            torch.cuda.set_per_process_memory_fraction(share, self.device)
 
-    def finish(self, stage: str, *, sampled_bytes: int | None = None) -> None:
+    def finish(
+        self, stage: str, *, sampled_bytes: int | None = None, helpers: AnonymousSampler | None = None
+    ) -> None:
         """End a stage and note its peak of reserved bytes; nothing is reset, so graph pools stay counted.
 
         Args:
             stage: The stage's name.
             sampled_bytes: Of the host's memory, as `HostMemory.finish` takes it.
+            helpers: As `HostMemory.finish` takes it.
         """
         torch = _torch()
-        self.host.finish(stage, sampled_bytes=sampled_bytes)
+        self.host.finish(stage, sampled_bytes=sampled_bytes, helpers=helpers)
         torch.cuda.synchronize(self.device)
-        self.outside_bytes = max(self.outside_bytes, self._outside(torch))
+        # What other processes take meanwhile would be counted as this one's: then the first figure stands.
+        if not self.is_bound and (own_bytes(self.device) is not None or not foreign_processes(self.device)):
+            self.outside_bytes = max(self.outside_bytes, self._outside(torch) or 0)
         self.stages[stage] = torch.cuda.max_memory_reserved(self.device) + self.outside_bytes
 
     def weigh(self, action: Callable[[], object]) -> None:
@@ -190,22 +204,34 @@ class DeviceMemory:
     def result(self) -> Memory:
         """Return the peak: reserved bytes plus what lies outside the allocator."""
         torch = _torch()
-        stats = torch.cuda.memory_stats(self.device)
+        stats, host = torch.cuda.memory_stats(self.device), self.host.result()
+        pinned = torch.cuda.host_memory_stats().get("allocated_bytes.peak")
+        driver = memory_bytes(self.device)
         detail = {
             "reserved_bytes": torch.cuda.max_memory_reserved(self.device),
             "allocated_bytes": torch.cuda.max_memory_allocated(self.device),
-            "outside_bytes": self.outside_bytes,
-            "alloc_retries": int(stats.get("num_alloc_retries", 0)),
-            "host_bytes": self.host.result().peak_bytes,
-            "pinned_bytes": int(torch.cuda.host_memory_stats().get("allocated_bytes.peak", 0)),
+            "outside_at_most_bytes" if self.is_bound else "outside_bytes": self.outside_bytes,
+            "alloc_retries": stats.get("num_alloc_retries"),
+            "num_ooms": stats.get("num_ooms"),
+            "host_bytes": host.peak_bytes,
+            "pinned_bytes": pinned,
+            "driver_reserved_bytes": driver.reserved if driver else None,
+            **{name: amount for name, amount in host.detail.items() if name in _HOST_DETAIL},
         }
-        peak = detail["reserved_bytes"] + self.outside_bytes
-        return Memory(peak_bytes=peak, stages=dict(self.stages), detail=detail)
+        known = {name: int(amount) for name, amount in detail.items() if amount is not None}
+        peak = known["reserved_bytes"] + self.outside_bytes
+        return Memory(peak_bytes=peak, stages=dict(self.stages), detail=known)
 
-    def _outside(self, torch: Any) -> int:
-        """Bytes that left the device since the start and that the allocator does not hold."""
-        used = self.free_at_start - _nvml_free(torch, self.device)
-        return max(used - int(torch.cuda.memory_reserved(self.device)), 0)
+    def _outside(self, torch: Any) -> int | None:
+        """Bytes that the process holds on the device and that the allocator does not; None if unknown."""
+        reserved = int(torch.cuda.memory_reserved(self.device))
+        own = own_bytes(self.device)
+        if own is not None and own >= reserved:
+            return own - reserved
+        now = memory_bytes(self.device)
+        if now is None or self.free_at_start is None:
+            return None
+        return max(self.free_at_start - now.free - reserved, 0)
 
 
 MemoryWatch = HostMemory | DeviceMemory
@@ -217,6 +243,9 @@ def watch(device: str, limit_bytes: int | None) -> MemoryWatch:
     Args:
         device: Torch device string.
         limit_bytes: Enforced on CUDA; on a CPU a limit is checked afterwards, by the study.
+
+    Raises:
+        BudgetError: On CUDA, where the context alone takes the limit.
     """
     if device.startswith("cuda"):
         on_device = DeviceMemory(device=device)
@@ -227,27 +256,21 @@ def watch(device: str, limit_bytes: int | None) -> MemoryWatch:
     return on_host
 
 
-def _anonymous(status: dict[str, int]) -> int:
-    return status.get("RssAnon", 0) + status.get("RssShmem", 0)
+def memory_warnings(memory: Memory) -> tuple[str, ...]:
+    """Return sentences about a trial's memory, each with the name of its gate first.
 
-
-def _mapped_data() -> dict[str, int]:
-    """Return the resident bytes of each file that this process has mapped as data, not as a library.
-
-    diffusers and transformers use weights where they are mapped when the file has them in the right format.
+    >>> memory_warnings(Memory(peak_bytes=9, detail={"alloc_retries": 0}))
+    ()
+    >>> memory_warnings(Memory(peak_bytes=9, detail={"alloc_retries": 2}))[0][:50]
+    'tight: memory ran out 2 times; what torch kept for'
     """
-    found: dict[str, int] = {}
-    libraries, file = set(), ""
-    for line in _MAPS.read_text(encoding="utf-8", errors="replace").splitlines():
-        head, *rest = line.split(None, 5)
-        if not head.endswith(":"):  # a new mapping: addresses, rights, offset, device, inode, file
-            file = rest[4] if len(rest) == 5 and rest[4].startswith("/") else ""
-            if "x" in rest[0] or ".so" in file:
-                libraries.add(file)
-        elif file and head in ("Rss:", "Anonymous:"):
-            size = int(rest[0]) * 1024
-            found[file] = found.get(file, 0) + (size if head == "Rss:" else -size)
-    return {file: size for file, size in found.items() if file not in libraries}
+    retries, refused = memory.detail.get("alloc_retries", 0), memory.detail.get("num_ooms", 0)
+    if not retries and not refused:
+        return ()
+    count = max(retries, refused)
+    times = "once" if count == 1 else f"{count} times"
+    remedy = "what torch kept for later had to be given back, so calls may be faster with a larger limit."
+    return (f"tight: memory ran out {times}; {remedy}",)
 
 
 def _reset_peak() -> None:
@@ -261,17 +284,3 @@ def _torch() -> Any:
     import torch
 
     return torch
-
-
-def _nvml_free(torch: Any, device: str) -> int:
-    """Bytes free on the device, without creating a CUDA context where NVML is there."""
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-        uuid = f"GPU-{torch.cuda.get_device_properties(device).uuid}" if torch.cuda.is_initialized() else None
-        index = torch.device(device).index or 0
-        handle = pynvml.nvmlDeviceGetHandleByUUID(uuid) if uuid else pynvml.nvmlDeviceGetHandleByIndex(index)
-        return int(pynvml.nvmlDeviceGetMemoryInfo(handle).free)
-    except pynvml.NVMLError:  # MIG, containers and missing drivers fail each in their own way
-        return int(torch.cuda.mem_get_info(device)[0])

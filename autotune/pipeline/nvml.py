@@ -10,9 +10,11 @@ import functools
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 _UUID_BYTES = 16
+_FIRST_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO of Linux' include/linux/proc_ns.h
 
 
 def ask(question: Callable[..., Any] | str, *arguments: Any) -> Any | None:
@@ -119,6 +121,21 @@ def memory_bytes(device: str) -> DeviceBytes | None:
     return None if older is None else DeviceBytes(int(older.total), int(older.free), int(older.used), None)
 
 
+def own_bytes(device: str) -> int | None:
+    """Return the memory of a device that NVML counts as this process's; None where that cannot be told.
+
+    A container sees processes under the numbers of its host, where this one's number is another's.
+
+    Args:
+        device: Torch device string.
+    """
+    if not _has_the_hosts_numbers():
+        return None
+    listed = ask("nvmlDeviceGetComputeRunningProcesses", device_handle(device)) or []
+    own = [process.usedGpuMemory for process in listed if process.pid == os.getpid()]
+    return int(own[0]) if own and own[0] is not None else None
+
+
 def foreign_processes(device: str) -> int | None:
     """Return how many processes other than this one use a device; None where that cannot be told.
 
@@ -133,11 +150,19 @@ def foreign_processes(device: str) -> int | None:
     if listed[0] is None:
         return None
     found = {int(process.pid) for each in listed if each for process in each}
-    if os.getpid() in found:
+    if os.getpid() in found and _has_the_hosts_numbers():
         return len(found) - 1
     if not _uses_cuda():
         return len(found)
     return len(found) - 1 if found else None
+
+
+def _has_the_hosts_numbers() -> bool:
+    """Whether processes have the same numbers here as on the host, which the driver uses."""
+    try:
+        return Path("/proc/self/ns/pid").stat().st_ino == _FIRST_NAMESPACE
+    except OSError:
+        return False
 
 
 def _uses_cuda() -> bool:
