@@ -26,7 +26,7 @@ RUN          := $(BIN)/python
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check bench bench-forecast bench-cases docs golden study gpu-check constraints clean
+.PHONY: help setup demo test test-fast check bench bench-measure bench-forecast bench-cases docs golden study gpu-check constraints clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -62,6 +62,10 @@ check: setup ## Format, lint, types, floors and shape: half a minute
 
 bench: setup ## What autotune itself costs, as ratios measured in one run
 	$(BIN)/python -m tests.bench.overheads
+
+# OPTIMUM=python names an interpreter that has optimum-benchmark, which is then timed beside autotune.
+bench-measure: setup ## How far a measurement can be trusted, beside other rules of timing: eight minutes on an idle machine
+	$(BIN)/python -m tests.bench.measure $(if $(OPTIMUM),--optimum $(OPTIMUM)) $(if $(KEEP),--json $(KEEP))
 
 bench-forecast: setup ## How far the forecast of memory is from all that was measured, and that it refuses nothing feasible
 	$(BIN)/python -m tests.bench.forecast

@@ -34,6 +34,8 @@ class Answer:
 
 
 Rule: TypeAlias = Callable[[Sequence[float]], Answer]
+Share: TypeAlias = Callable[[Sequence[float], Sequence[float]], float]
+"""Share of right rankings, from what a rule says of the faster recipe in each round and of the slower."""
 
 
 def fixed(warm: int, timed: int, middle: Callable[[Sequence[float]], float] = statistics.fmean) -> Rule:
@@ -168,9 +170,7 @@ def claims(fast: Sequence[float], slow: Sequence[float]) -> dict[Verdict, float]
     return {verdict: verdicts.count(verdict) / len(triples) for verdict in Verdict}
 
 
-def standard_error(
-    share: Callable[[Sequence[float], Sequence[float]], float], fast: Sequence[float], slow: Sequence[float]
-) -> float:
+def standard_error(share: Share, fast: Sequence[float], slow: Sequence[float]) -> float:
     """Return the standard error of a share, by leaving out one round after the other (the jackknife).
 
     Pairs and triples share processes, so a binomial error would be far too small; rounds are independent.
