@@ -14,7 +14,7 @@ import torch
 from autotune.job import Rival
 from autotune.measurement import Pruned
 from autotune.pipeline.watching import watched
-from autotune.race import MARGIN_PROJECTED, MARGIN_TIMED, loses, projected_s, rival_of, steps_to_watch
+from autotune.race import MARGIN_PROJECTED, MARGIN_TIMED, loses, projected_s, steps_to_watch
 from autotune.units import format_bytes, format_duration
 
 _CALLS_TO_TELL = 2
@@ -52,11 +52,21 @@ class Lost(Exception):  # noqa: N818 - it is how a race ends
         )
 
 
+class Behind(Exception):  # noqa: N818 - it is how a race is interrupted
+    """A call is so slow that this recipe loses unless it needs less memory than is known yet."""
+
+    def __init__(self, seconds: float, seen: str) -> None:
+        """Keep what a call takes at least, and how far the trial came."""
+        super().__init__(seen)
+        self.seconds, self.seen = seconds, seen
+
+
 class Race:
     """One trial against the recipes that were measured before.
 
     Attributes:
         steps: Steps of one call, as counted in the first one.
+        taken: Seconds of the calls so far: no call that was fast once is called slow.
     """
 
     def __init__(self, rivals: Sequence[Rival], pipeline: Any, device: str) -> None:
@@ -69,6 +79,7 @@ class Race:
         """
         self._rivals, self._pipeline, self._device = tuple(rivals), pipeline, device
         self.steps = 0
+        self.taken = list[float]()
 
     @contextmanager
     def counting(self) -> Iterator[None]:
@@ -81,17 +92,14 @@ class Race:
             yield
 
     @contextmanager
-    def second_call(self, memory_bytes: int) -> Iterator[None]:
-        """Watch the second call, and leave it where its first steps show that it loses.
-
-        Args:
-            memory_bytes: What the recipe is known to need at least.
+    def second_call(self) -> Iterator[None]:
+        """Watch the second call, and leave it where its first steps show that it is far behind.
 
         Raises:
-            Lost: It does.
+            Behind: It is.
         """
         watch = steps_to_watch(self.steps)
-        if not watch or rival_of(self._rivals, memory_bytes) is None:
+        if not watch or not self._rivals:
             yield
             return
         start, ends = self._now(), list[float]()
@@ -100,8 +108,9 @@ class Race:
             ends.append(end - start)
             if len(ends) != watch + 1:
                 return
-            seconds = projected_s(ends[0], ends[1:], self.steps - 1)
-            self._leave(memory_bytes, seconds, MARGIN_PROJECTED, f"projected after {watch + 1} steps")
+            seconds = min(projected_s(ends[0], ends[1:], self.steps - 1), *self.taken)
+            if self.is_far_behind(seconds):
+                raise Behind(seconds, f"projected after {watch + 1} of {self.steps} steps")
 
         # The clock waits for the device in the few steps that are watched, and not in the others.
         def now() -> float:
@@ -110,18 +119,30 @@ class Race:
         with watched(self._pipeline.scheduler, "step", note, now=now):
             yield
 
-    def check_timed(self, taken: Sequence[float], memory_bytes: int) -> None:
-        """Look at the first timed calls.
+    def decide(self, behind: Behind, memory_bytes: int) -> None:
+        """Look whether a recipe that is far behind loses beyond doubt.
 
         Args:
-            taken: Seconds of the timed calls so far.
+            behind: What was seen.
             memory_bytes: What the recipe is known to need at least.
 
         Raises:
-            Lost: The fastest of them shows that it loses.
+            Lost: It does.
         """
-        if len(taken) == _CALLS_TO_TELL:
-            self._leave(memory_bytes, min(taken), MARGIN_TIMED, f"{len(taken)} timed calls")
+        self._leave(memory_bytes, behind.seconds, MARGIN_PROJECTED, behind.seen)
+
+    def check_timed(self, timed: Sequence[float], memory_bytes: int) -> None:
+        """Look at the first timed calls.
+
+        Args:
+            timed: Seconds of the timed calls so far.
+            memory_bytes: What the recipe is known to need at least.
+
+        Raises:
+            Lost: They, and all calls before them, show that it loses.
+        """
+        if len(timed) == _CALLS_TO_TELL:
+            self._leave(memory_bytes, min(*timed, *self.taken), MARGIN_TIMED, f"{len(timed)} timed calls")
 
     def is_far_behind(self, call_s: float) -> bool:
         """Whether a call is so much slower than the fastest rival's that its exact time matters little."""
