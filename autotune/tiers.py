@@ -2,11 +2,12 @@
 
 import enum
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 _EQUIVALENT, _INDISTINGUISHABLE, _CLOSE, _SIMILAR = 0.99, 0.97, 0.90, 0.60
 _BELOW_FLOOR = 0.01
 _SIGNIFICANT = 0.05
+_SCORED = ("softer", "sharper", "diverged")
 
 
 class Tier(enum.StrEnum):
@@ -55,7 +56,7 @@ def tier(similarity: float, *, floor: float | None = None, has_flaws: bool = Fal
         floor: The similarity that harmless changes of the untuned recipe come to (the median of the noise
             floor), 0 to 1; None where nobody measured it. What is within 0.01 of it is equivalent.
         has_flaws: Whether the pictures have a flaw that the score hides but an eye sees, such as a seam or a
-            shift: then they are close at best.
+            shift (`has_visible_flaw` tells): then they are close at best.
 
     Raises:
         ValueError: The similarity or the floor is no number from 0 to 1.
@@ -73,6 +74,22 @@ def tier(similarity: float, *, floor: float | None = None, has_flaws: bool = Fal
     found = _tier_by_cut_off(similarity, _EQUIVALENT if floor is None else floor - _BELOW_FLOOR)
     capped = has_flaws and found in (Tier.EQUIVALENT, Tier.INDISTINGUISHABLE)
     return Tier.CLOSE if capped else found
+
+
+def has_visible_flaw(flaws: Iterable[str]) -> bool:
+    """Whether pictures have a flaw that an eye sees however high their score is.
+
+    Lost detail and other content are none of them: they lower the score itself.
+
+    Args:
+        flaws: Sentences of `Likeness.flaws`, each of which begins with the name of the flaw and a colon.
+
+    >>> has_visible_flaw(["seam: a straight step of 3/255 runs through 4 of 4 pictures at column 64."])
+    True
+    >>> has_visible_flaw(["softer: the pictures' sharpness is 0.80 times the reference's."])
+    False
+    """
+    return any(sentence.partition(":")[0] not in _SCORED for sentence in flaws)
 
 
 def is_benign_divergence(diverged: int, pairs: int, floor_diverged: int, floor_pairs: int) -> bool:

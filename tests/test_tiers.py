@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from autotune.tiers import EXPLAINED, Tier, is_benign_divergence, tier
+from autotune.tiers import EXPLAINED, Tier, has_visible_flaw, is_benign_divergence, tier
 
 
 def test_every_tier_is_explained() -> None:
@@ -54,6 +54,14 @@ def test_a_flaw_makes_nothing_better() -> None:
     """What is worse than close stays what it is."""
     assert tier(0.7, has_flaws=True) is Tier.SIMILAR
     assert tier(0.1, has_flaws=True) is Tier.DIFFERENT
+
+
+def test_only_flaws_that_a_score_hides_are_visible_ones() -> None:
+    """Seams and exchanged colours are, lost detail and other content are not, nor is nothing."""
+    assert has_visible_flaw(["softer: a.", "seam: b."])
+    assert has_visible_flaw(["upside down: a."])
+    assert not has_visible_flaw(["softer: a seam.", "diverged: b."])
+    assert not has_visible_flaw([])
 
 
 @pytest.mark.parametrize(("similarity", "floor"), [(1.1, None), (-0.1, None), (math.nan, None), (0.5, 1.5)])
