@@ -16,6 +16,7 @@ _MAPS = Path("/proc/self/maps")
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 _IS_MAPPED = 2  # malloc/malloc.c: a flag in the word before a block, which holds the block's size
 _BLOCK_BYTES = 65_536
+_LARGEST_THRESHOLD = 32 * 2**20
 _LARGEST_BYTES = 2**30
 
 
@@ -77,6 +78,18 @@ def keep_nothing() -> bool:
             library.free(block)  # no hole of this size is left
             size = size * 3 // 4
     return True
+
+
+def keep_again() -> None:
+    """Let the allocator keep freed blocks again, as it does in a program that has run for a while.
+
+    glibc raises its thresholds by itself as large blocks are freed, up to 32 MiB, but not after `mallopt` was
+    called: they are set to that. Source: mallopt(3), M_MMAP_THRESHOLD and its dynamic adjustment.
+    """
+    library = _glibc()
+    if library is not None:
+        library.mallopt(_M_MMAP_THRESHOLD, _LARGEST_THRESHOLD)
+        library.mallopt(_M_TRIM_THRESHOLD, 2 * _LARGEST_THRESHOLD)
 
 
 def _glibc() -> Any:
