@@ -31,9 +31,11 @@ def ask(question: Callable[..., Any] | str, *arguments: Any) -> Any | None:
     function = getattr(library, question, None) if isinstance(question, str) else question
     if function is None:
         return None
+    # The second is of versions that do not fit the driver's, and newer than the oldest ones.
+    refusals = (library.NVMLError, getattr(library, "NVMLLibraryMismatchError", library.NVMLError))
     try:
         return function(*arguments)
-    except library.NVMLError:
+    except refusals:
         return None
 
 
@@ -129,9 +131,9 @@ def own_bytes(device: str) -> int | None:
     Args:
         device: Torch device string.
     """
-    if not _has_the_hosts_numbers():
+    if not has_the_hosts_numbers():
         return None
-    listed = ask("nvmlDeviceGetComputeRunningProcesses", device_handle(device)) or []
+    listed = _processes("Compute", device) or []
     own = [process.usedGpuMemory for process in listed if process.pid == os.getpid()]
     return int(own[0]) if own and own[0] is not None else None
 
@@ -145,20 +147,28 @@ def foreign_processes(device: str) -> int | None:
     Args:
         device: Torch device string.
     """
-    handle = device_handle(device)
-    listed = [ask(f"nvmlDeviceGet{kind}RunningProcesses", handle) for kind in ("Compute", "Graphics")]
+    listed = [_processes(kind, device) for kind in ("Compute", "Graphics")]
     if listed[0] is None:
         return None
     found = {int(process.pid) for each in listed if each for process in each}
-    if os.getpid() in found and _has_the_hosts_numbers():
+    if os.getpid() in found and has_the_hosts_numbers():
         return len(found) - 1
     if not _uses_cuda():
         return len(found)
     return len(found) - 1 if found else None
 
 
-def _has_the_hosts_numbers() -> bool:
-    """Whether processes have the same numbers here as on the host, which the driver uses."""
+def _processes(kind: str, device: str) -> list[Any] | None:
+    """The processes that compute, or draw, on a device; None where the driver does not tell."""
+    answers = (
+        ask(f"nvmlDeviceGet{kind}RunningProcesses{version}", device_handle(device))
+        for version in ("_v3", "_v2", "")  # of older drivers: the answers mean the same
+    )
+    return next((answer for answer in answers if answer is not None), None)
+
+
+def has_the_hosts_numbers() -> bool:
+    """Return whether processes have the same numbers here as on the host, which the driver uses."""
     try:
         return Path("/proc/self/ns/pid").stat().st_ino == _FIRST_NAMESPACE
     except OSError:
