@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autotune.samples import drift, drift_p_value, half_width, median, median_interval, outliers, spread
+from autotune.samples import (
+    break_even,
+    drift,
+    drift_p_value,
+    half_width,
+    median,
+    median_interval,
+    outliers,
+    slope,
+    spread,
+)
 
 LAW = settings(max_examples=100, deadline=None)
 TIMINGS = st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=30)
@@ -189,3 +199,44 @@ def test_among_equal_samples_any_other_is_an_outlier() -> None:
 def test_fewer_than_half_are_outliers(samples: list[float]) -> None:
     """The median of the deviations lies within the threshold."""
     assert len(outliers(samples)) <= len(samples) / 2
+
+
+@LAW
+@given(TIMINGS, st.floats(0.0, 10.0))
+def test_the_slope_is_that_of_a_line_through_most_samples(samples: list[float], rise: float) -> None:
+    """Adding a line adds its slope; equal samples have none."""
+    tilted = [sample + rise * index for index, sample in enumerate(samples)]
+    expected = slope(samples) + rise if len(samples) > 1 else 0.0
+
+    assert slope(tilted) == pytest.approx(expected, abs=1e-6)
+    assert slope([samples[0]] * len(samples)) == 0.0
+
+
+@LAW
+@given(st.floats(0.0, 1e3), st.floats(0.1, 1e2), st.floats(0.0, 1e3), st.floats(0.01, 1e2))
+def test_after_breaking_even_the_totals_are_equal(
+    cold_a: float, gain: float, cost: float, steady_b: float
+) -> None:
+    """Cold start plus so many pictures take both equally long."""
+    steady_a, cold_b = steady_b + gain, cold_a + cost
+    count = break_even(cold_a, steady_a, cold_b, steady_b)
+
+    assert count is not None
+    assert cold_a + count * steady_a == pytest.approx(cold_b + count * steady_b)
+
+
+@pytest.mark.parametrize(
+    ("figures", "expected"),
+    [
+        ((10.0, 2.0, 10.0, 3.0), None),  # slower from the start
+        ((10.0, 2.0, 5.0, 3.0), None),  # ahead at first, and overtaken
+        ((10.0, 2.0, 10.0, 2.0), None),  # the same
+        ((10.0, 2.0, 5.0, 2.0), 0.0),  # ahead for ever
+        ((10.0, 2.0, 5.0, 1.0), 0.0),
+    ],
+)
+def test_who_never_gets_ahead_never_breaks_even(
+    figures: tuple[float, float, float, float], expected: float | None
+) -> None:
+    """None where b stays behind or falls behind, 0 where it leads from the start."""
+    assert break_even(*figures) == expected

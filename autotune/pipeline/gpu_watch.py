@@ -14,7 +14,6 @@ from autotune.pipeline.nvml import ask, device_handle
 
 PERIOD_S = 0.1
 COOLING_S = 60.0
-"""Longest wait for a GPU that holds itself back."""
 _SM, _TEMPERATURE_OF_GPU = 1, 0  # nvml.h: NVML_CLOCK_SM, NVML_TEMPERATURE_GPU
 _UNUSED_BYTES = 64 * 2**20  # a device that nobody uses shows up to some MiB beside the driver's reserve
 _MEMORY_V2 = 2 << 24 | 40  # nvml.h: nvmlMemory_v2, which does not count the driver's reserve as used
@@ -40,7 +39,11 @@ class Sample:
 
 
 class GpuWatch:
-    """Samples a GPU in a thread while inside `with`; NVML lets other threads run meanwhile."""
+    """Samples a GPU in a thread while inside `with`; NVML lets other threads run meanwhile.
+
+    Attributes:
+        cooling_s: Longest wait for a GPU that holds itself back.
+    """
 
     def __init__(self, device: str) -> None:
         """Note what lies on the device before this process puts anything there.
@@ -48,6 +51,7 @@ class GpuWatch:
         Args:
             device: Torch device string.
         """
+        self.cooling_s = COOLING_S
         self._handle = device_handle(device)
         self._used_before = _used_bytes(self._handle)
         # A number that is taken before this process is on the device is another's: of the host's numbering.
@@ -82,17 +86,17 @@ class GpuWatch:
     def result(self) -> GpuConditions:
         """Return what was seen since `with` began."""
         return GpuConditions(
-            **_what_samples_say(self._samples),
+            **what_samples_say(self._samples),
             max_clock_mhz=ask("nvmlDeviceGetMaxClockInfo", self._handle, _SM),
             foreign=None if self._foreign is None else tuple(self._foreign.values()),
         )
 
-    def wait_until_cool(self, longest_s: float = COOLING_S) -> float:
+    def wait_until_cool(self) -> float:
         """Wait until the GPU does not hold itself back any more, and return the seconds that it took."""
         start = time.monotonic()
         slowdowns = sum(SLOWDOWNS)
-        while time.monotonic() - start < longest_s:
-            time.sleep(min(1.0, longest_s))
+        while time.monotonic() - start < self.cooling_s:
+            time.sleep(min(1.0, self.cooling_s))
             if not (_reasons(self._handle) or 0) & slowdowns:
                 break
         return time.monotonic() - start
@@ -147,7 +151,7 @@ def foreign_processes(
     return [] if unused else [{"pid": None, "name": None, "bytes": used_before}]
 
 
-def _what_samples_say(samples: list[Sample]) -> dict[str, Any]:
+def what_samples_say(samples: list[Sample]) -> dict[str, Any]:
     """The fields of `GpuConditions` that samples tell."""
     reasons = [one.reasons for one in samples if one.reasons is not None]
     slowdowns = sum(SLOWDOWNS)

@@ -80,6 +80,12 @@ def recompile(setup: Setup, picture: torch.Tensor) -> torch.Tensor:
     return picture
 
 
+def leak(setup: Setup, picture: torch.Tensor) -> torch.Tensor:
+    """Keep 16 MiB more with every call."""
+    setup.notes.setdefault("leaked", []).append(torch.full((2**22,), 1.0, device=picture.device))
+    return picture
+
+
 def raise_error() -> None:
     """Refuse the value."""
     raise ValueError("this value is silly")
@@ -113,6 +119,7 @@ SPOILERS: dict[str, Callable[[Setup, torch.Tensor], torch.Tensor]] = {
     "slower after third call": slow,
     "recompiles": recompile,
     "seam": seam,
+    "leaks": leak,
 }
 
 
