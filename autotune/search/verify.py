@@ -14,6 +14,7 @@ from autotune.search.reference import make_reference
 from autotune.search.rounds import Rounds, Turn, round_protocol, run_rounds
 from autotune.search.verdict import Again, Judgement, differences, judge
 from autotune.store.folders import Folders
+from autotune.target import Target
 from autotune.workload import Workload
 
 RECIPE, UNTUNED = "recipe", "untuned"
@@ -59,13 +60,13 @@ class Verification:
         recipe: The recipe.
         judgement: Gate by gate.
         again: What was measured.
-        rounds: The same, as it came.
+        here: This machine.
     """
 
     recipe: Recipe
     judgement: Judgement
     again: Again
-    rounds: Rounds | None = None
+    here: Target
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -80,8 +81,10 @@ class Verification:
             "seconds": seconds,
             "memory_bytes": self.again.memory_bytes,
             "similarity": self.again.recipe[0].similarity if self.again.recipe else None,
+            "pictures": list(self.again.recipe[0].likeness.sha256) if self.again.recipe else [],
             "recorded": dict(self.recipe.measured),
             "differences": list(self.again.differences),
+            "target": self.here.to_json(),
         }
 
 
@@ -176,7 +179,7 @@ def verify(recipe: Recipe, bench: Bench) -> Verification:
             differences=told,
             device=target.kind,
         )
-        return Verification(recipe=recipe, judgement=judge(recipe.measured, again), again=again)
+        return _judged(recipe, again, target)
     rounds = measure_again({RECIPE: recipe, UNTUNED: untuned(recipe)}, bench)
     contest = rounds.contest()
     is_complete = contest is not None and {RECIPE, UNTUNED} <= contest.seconds.keys()
@@ -192,7 +195,7 @@ def verify(recipe: Recipe, bench: Bench) -> Verification:
         differences=told,
         device=target.kind,
     )
-    return Verification(recipe=recipe, judgement=judge(recipe.measured, again), again=again, rounds=rounds)
+    return _judged(recipe, again, target)
 
 
 def make_pictures(bench: Bench) -> None:
@@ -277,6 +280,11 @@ def with_pairs(workload: Workload, pairs: int, protocol: Protocol) -> tuple[Work
     """
     calls = -(-pairs // workload.batch)
     return workload.widened(pairs), replace(protocol, pairs=calls)
+
+
+def _judged(recipe: Recipe, again: Again, here: Target) -> Verification:
+    judgement = judge(recipe.measured, again)
+    return Verification(recipe=recipe, judgement=judgement, again=again, here=here)
 
 
 def _why_no_reference(bench: Bench) -> str:
