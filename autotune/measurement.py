@@ -51,11 +51,12 @@ class Memory:
             reserved by the allocator plus what lies outside it, the largest over the trial's whole life.
         stages: The peak of each stage ("load", "apply", "first call", "calls", and on a CPU "one call", which
             holds live memory alone), in bytes.
-        detail: Further figures, such as "children_bytes" (largest helper process, not in the peak),
+        detail: Further figures, such as "children_bytes" (the most that all processes that it started, such
+            as those that compile, took together; not in the peak), "tree_bytes" (they and the trial),
             "process_bytes" (the largest that the process took, with what its allocator kept for later),
             "mapped_bytes" (of the peak, weights used where their file is mapped), "allocated_bytes"; on CUDA
             "host_bytes", the peak of the host memory beside the device's, and "pinned_bytes", of it pinned by
-            torch.
+            torch, "cap_bytes", the limit that was enforced, and "alloc_retries".
     """
 
     peak_bytes: int

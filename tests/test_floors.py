@@ -34,7 +34,7 @@ TORCH = {"pipeline": "", "demo": "", "knobs": "lazily", "cli/generate.py": "lazi
 WITH_TORCH = (
     *("torch", "diffusers", "transformers", "accelerate", "torchao", "safetensors", "xformers"),
     *("bitsandbytes", "DeepCache", "gguf", "onnx", "onnxruntime", "openvino", "optimum", "tomesd"),
-    "torch_tensorrt",
+    *("torch_tensorrt", "torchmetrics"),
 )
 OWNERS: dict[str, dict[str, str]] = {
     **dict.fromkeys(WITH_TORCH, TORCH),

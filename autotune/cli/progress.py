@@ -126,7 +126,9 @@ class LineView:
             sys.stdout.flush()
 
     def phase(self, name: str) -> None:
-        """Write nothing: a log has no use for phases."""
+        """Write what keeps a trial from starting, on stderr: of other phases a log has no use."""
+        if name.startswith(("waiting", "not locked")):
+            remark(name)
 
     def notice(self, text: str) -> None:
         """Write the line on stderr."""

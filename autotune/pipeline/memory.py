@@ -115,8 +115,8 @@ class HostMemory:
     def result(self) -> Memory:
         """Return the peak: of the extra call and of the stages before the calls, else of all stages.
 
-        Where processes were started, such as those that compile, it is at least what they and this process
-        had together at one moment.
+        Processes that were started, such as those that compile, are in the detail and not in the peak: a
+        recipe that runs from a warm cache starts none.
         """
         detail = {"children_bytes": 0, "tree_bytes": 0, "swap_bytes": 0, **self.seen}
         detail |= {"inherited_bytes": self.inherited_bytes, "mapped_bytes": self.mapped_bytes}
@@ -124,7 +124,7 @@ class HostMemory:
         detail |= {"major_faults": resource.getrusage(resource.RUSAGE_SELF).ru_majflt}
         counted = ("load", "apply", ONE_CALL) if ONE_CALL in self.stages else tuple(self.stages)
         peak = max((self.stages.get(stage, 0) for stage in counted), default=0)
-        return Memory(peak_bytes=max(peak, detail["tree_bytes"]), stages=dict(self.stages), detail=detail)
+        return Memory(peak_bytes=peak, stages=dict(self.stages), detail=detail)
 
 
 @dataclass(kw_only=True)

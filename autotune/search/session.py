@@ -112,7 +112,7 @@ def run_check(  # noqa: PLR0913 - what is measured, why, and how far it is
         digest=job.recipe.digest,
         changed=dict(job.recipe.settings),
         outcome=outcome,
-        seconds=time.monotonic() - began,
+        seconds=time.monotonic() - began - outcome.phases_s.get("waiting", 0.0),
         finished_at=datetime.now(UTC),
     )
     history.save_check(session.database, study.name, check)

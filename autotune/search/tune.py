@@ -178,7 +178,7 @@ def _run_trial(session: Session, study: Study) -> tuple[Study, str | None]:
     session.listen(TrialStarted(number=started.number, recipe=recipe, preset=started.preset))
     began = time.monotonic()
     outcome = _with_energy(session.runner(_job(session, started, study)), session.plan, started)
-    seconds = time.monotonic() - began
+    seconds = time.monotonic() - began - outcome.phases_s.get("waiting", 0.0)
     # The store first, Optuna second: a kill in between is mended by the next run, from what is stored.
     finished = history.finish_trial(session.database, name, trial.number, outcome=outcome, seconds=seconds)
     study = study.with_trial(finished)

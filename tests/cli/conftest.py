@@ -69,5 +69,6 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 def clean_environment() -> dict[str, str]:
     """The environment without what would change the output of a command."""
     left_out = ("AUTOTUNE_", "COLUMNS", "NO_COLOR", "FORCE_COLOR", "PYTEST", "TERM")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
+    locks = "AUTOTUNE_LOCKS"  # each process of the tests has its own: else they would wait for each other
+    kept = {n: value for n, value in os.environ.items() if n == locks or not n.startswith(left_out)}
     return kept | {"TERM": "xterm-256color", "PYTHONPATH": str(Path(__file__).parents[2])}

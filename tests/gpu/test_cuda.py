@@ -122,6 +122,15 @@ def test_a_memory_limit_is_enforced(card: Card) -> None:
     assert outcome.kind is FailureKind.OUT_OF_MEMORY
 
 
+def test_a_limit_below_the_context_is_called_so(card: Card) -> None:
+    """A cap that CUDA's context alone exceeds is no riddle: the message names both."""
+    outcome = card.measure({}, memory_limit_bytes=64 * MIB)
+
+    assert isinstance(outcome, Failure)
+    assert outcome.kind is FailureKind.OUT_OF_MEMORY
+    assert "context" in outcome.message
+
+
 def test_a_generous_limit_changes_nothing(card: Card) -> None:
     """Under a limit that fits, the pictures are those without it."""
     outcome = card.measure({}, memory_limit_bytes=8 * 2**30)

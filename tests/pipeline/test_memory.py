@@ -82,13 +82,13 @@ FORKS = "import os; x = bytearray(b'x') * (70 * 2**20); os.fork(); print(flush=T
 
 
 def test_processes_that_were_started_are_counted() -> None:
-    """What they and the trial had together at one moment must fit, so it is the peak where it is more."""
+    """What they and the trial had together at one moment is told, beside the trial's own peak."""
     result = watched(CHILD.format(program=HOLDS))
     detail: dict[str, int] = result["detail"]  # type: ignore[assignment]
 
     assert 70 * MIB < detail["children_bytes"] < 85 * MIB
     assert detail["children_bytes"] < detail["tree_bytes"] < detail["children_bytes"] + 15 * MIB
-    assert result["peak_bytes"] == detail["tree_bytes"]
+    assert result["peak_bytes"] < detail["children_bytes"]  # type: ignore[operator]
 
 
 def test_memory_that_processes_share_is_counted_once() -> None:
