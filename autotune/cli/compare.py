@@ -134,15 +134,16 @@ def _to_json(recipes: "dict[str, Recipe]", found: "Measured", contest: "Contest"
 
 def _say(recipes: "dict[str, Recipe]", found: "Measured", contest: "Contest") -> None:
     from autotune.cli.console import plain_table, say, say_table
-    from autotune.units import format_bytes
+    from autotune.units import format_bytes, format_duration
 
     first, second = recipes
     rounds = [f"round {number}>" for number in range(1, contest.rounds + 1)]
     table = plain_table("recipe", "settings", *rounds, "memory>", "similarity>")
     for name, recipe in recipes.items():
-        seconds = [f"{one:.4g} s" for one in contest.seconds[name]]
-        memory, likeness = format_bytes(_memory_bytes(found, name) or 0), f"{_similarity(found, name):.3f}"
-        table.add_row(name, recipe.describe(), *seconds, memory, likeness)
+        seconds = [format_duration(one) for one in contest.seconds[name]]
+        peak = _memory_bytes(found, name)
+        memory = format_bytes(peak) if peak is not None else "unknown"
+        table.add_row(name, recipe.describe(), *seconds, memory, f"{_similarity(found, name):.3f}")
     say_table(table)
     say()
     for name in recipes:

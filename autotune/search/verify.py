@@ -15,6 +15,7 @@ from autotune.search.rounds import Rounds, Turn, round_protocol, run_rounds
 from autotune.search.verdict import Again, Judgement, differences, judge
 from autotune.store.folders import Folders
 from autotune.target import Target
+from autotune.units import format_duration
 from autotune.workload import Workload
 
 RECIPE, UNTUNED = "recipe", "untuned"
@@ -119,15 +120,13 @@ def workload_of(
             "a line, or export the recipe again."
         )
     fields: dict[str, Any] = {name: call[name] for name in _SIZES if name in call}
-    fields["prompts"] = tuple(named)
-    if call.get("seeds"):
-        fields["seeds"] = tuple(call["seeds"])
+    fields |= {"prompts": _tuple(named), "seeds": _tuple(call.get("seeds") or (0,))}
     untuned_steps = _untuned_steps(recipe, steps, source)
     if untuned_steps is not None:
         fields["steps"] = untuned_steps
     try:
         return Workload(model=recipe.model, revision=recipe.revision, **fields)
-    except (PlanError, TypeError) as error:
+    except PlanError as error:
         raise RecipeError(f"What '{source}' was measured with cannot be made. {error}") from error
 
 
@@ -233,7 +232,7 @@ def measure_again(recipes: Mapping[str, Recipe], bench: Bench) -> Rounds:
 
     def say_turn(turn: Turn) -> None:
         one = turn.measurement
-        said = f"{one.latency_s:.4g} s a call" if one is not None else turn.why_out
+        said = f"{format_duration(one.latency_s)} a call" if one is not None else turn.why_out
         bench.say(f"round {turn.round + 1} of {bench.rounds}: {turn.name}: {said}")
 
     rounds = run_rounds(
@@ -316,11 +315,15 @@ def _job(recipe: Recipe, bench: Bench, *, number: int, name: str) -> Job:
     )
 
 
-def _untuned_steps(recipe: Recipe, steps: int | None, source: str) -> int | None:
+def _tuple(value: Any) -> Any:  # what is no list stays what it is, and is refused by the workload
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _untuned_steps(recipe: Recipe, steps: int | None, source: str) -> Any:
     """Steps of the untuned baseline; None for the default, where nothing was recorded at all."""
     known = steps if steps is not None else recipe.call.get("untuned_steps")
     if known is not None:
-        return int(known)
+        return known
     if "steps" not in recipe.settings:
         return recipe.call.get("steps")
     raise UsageError(
