@@ -32,7 +32,8 @@ class Recipe:
         measured: Figures from the study: "latency_s", "memory_bytes", "similarity"; "speedup" over the
             untuned baseline, with its interval "speedup_low" to "speedup_high"; "sd_machine", the relative
             standard deviation between fresh processes; "pairs", how many pictures were compared, and
-            "pictures", their sha256. Not part of the digest.
+            "pictures", their sha256; "threads", the CPU threads; "fingerprint", the digest of machine and
+            software, or all of it in "environment". Not part of the digest.
         study: Name of the study that it came from. Not part of the digest.
     """
 

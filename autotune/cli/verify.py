@@ -42,7 +42,7 @@ def verify(
     """
     from autotune.cli.again import Asked, open_bench, prompts_for, read_recipe
     from autotune.cli.console import say_json
-    from autotune.search.verify import recorded_pairs, workload_of
+    from autotune.search.verify import recorded_pairs, recorded_threads, workload_of
     from autotune.search.verify import verify as measure_and_judge
 
     known = read_recipe(recipe)
@@ -50,7 +50,7 @@ def verify(
         device=device,
         rounds=rounds,
         pairs=pairs if pairs is not None else recorded_pairs(known),
-        threads=threads or 0,
+        threads=threads or recorded_threads(known),
         memory_limit_bytes=_limit_bytes(known, vram),
     )
     work = workload_of(known, prompts=prompts_for(known, prompts), steps=steps, source=str(recipe))

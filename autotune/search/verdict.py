@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from autotune import fingerprint
 from autotune.duel import Ratio, Verdict
 from autotune.measurement import Measurement
 from autotune.samples import median
@@ -65,6 +66,7 @@ class Again:
         failure: Why the recipe did not run, a sentence; "" where it did.
         untuned_failure: The same of the untuned baseline.
         differences: What differs between this machine and the recorded one, a sentence each.
+        notes: Sentences that change no result.
         device: Type of the device: "cpu", "cuda", …
     """
 
@@ -76,6 +78,7 @@ class Again:
     failure: str = ""
     untuned_failure: str = ""
     differences: Sequence[str] = ()
+    notes: Sequence[str] = ()
     device: str = "cpu"
 
 
@@ -113,7 +116,7 @@ def judge(recorded: Mapping[str, Any], again: Again) -> Judgement:
         again: What was measured again.
     """
     bare = () if recorded else ("The file holds no figures to check. 'autotune export' writes them.",)
-    notes = (*bare, *again.differences, *_disturbances(again))
+    notes = (*bare, *again.differences, *again.notes, *_disturbances(again))
     if again.untuned_failure:
         message = f"Nothing can be compared: {again.untuned_failure}"
         return Judgement(gates=(Gate(name="runs", result=Result.INCONCLUSIVE, message=message),), notes=notes)
@@ -159,6 +162,41 @@ def differences(target: Mapping[str, Any], here: Target) -> list[str]:
         if was != has and (was or library in here.libraries):
             found.append(f"Measured with {library} {was or 'missing'}, but here it is {has or 'missing'}.")
     return found
+
+
+def other_class(recorded: Mapping[str, Any], environment: Mapping[str, Any]) -> list[str]:
+    """Return what of the environment has changed so that seconds cannot be compared, where it is recorded.
+
+    Args:
+        recorded: The recipe's `measured`; its "environment" is that of the recorded measurement.
+        environment: That of a measurement made now.
+
+    >>> then = {"target": {"name": "NVIDIA H200"}, "gpu": {"driver": "570"}}
+    >>> other_class({"environment": then}, {**then, "gpu": {"driver": "580"}})
+    ['Since it was measured, the driver was 570 and is 580.']
+    >>> other_class({}, {}), other_class({"environment": then}, then)
+    ([], [])
+    """
+    then = recorded.get("environment")
+    if not isinstance(then, Mapping) or fingerprint.is_same_class(then, environment):
+        return []
+    clauses = fingerprint.differences(then, environment)
+    return [f"Since it was measured, {clause}." for clause in clauses] or ["Its environment is not known."]
+
+
+def other_fingerprint(recorded: Mapping[str, Any], environment: Mapping[str, Any]) -> list[str]:
+    """Return a sentence where the fingerprint is not the recorded one, and both are known.
+
+    >>> other_fingerprint({"fingerprint": "0f3a"}, {"digest": "77b1"})
+    ['The fingerprint of machine and software is 77b1, recorded 0f3a: something about them has changed.']
+    >>> other_fingerprint({"fingerprint": "0f3a"}, {"digest": "0f3a"}), other_fingerprint({}, {"digest": "0"})
+    ([], [])
+    """
+    then, now = recorded.get("fingerprint"), environment.get("digest")
+    if not then or not now or then == now:
+        return []
+    changed = "something about them has changed"
+    return [f"The fingerprint of machine and software is {now}, recorded {then}: {changed}."]
 
 
 def tolerance(recorded: Mapping[str, Any], device: str) -> float:

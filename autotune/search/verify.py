@@ -12,7 +12,14 @@ from autotune.plan import Plan
 from autotune.recipe import Recipe
 from autotune.search.reference import make_reference
 from autotune.search.rounds import Rounds, Turn, round_protocol, run_rounds
-from autotune.search.verdict import Again, Judgement, differences, judge
+from autotune.search.verdict import (
+    Again,
+    Judgement,
+    differences,
+    judge,
+    other_class,
+    other_fingerprint,
+)
 from autotune.store.folders import Folders
 from autotune.target import Target
 from autotune.units import format_duration
@@ -183,6 +190,10 @@ def verify(recipe: Recipe, bench: Bench) -> Verification:
     contest = rounds.contest()
     is_complete = contest is not None and {RECIPE, UNTUNED} <= contest.seconds.keys()
     measured = rounds.measurements(RECIPE)
+    environment = measured[0].environment if measured else {}
+    notes = [] if told else other_fingerprint(recipe.measured, environment)
+    if measured and not told:
+        told = other_class(recipe.measured, environment)
     again = Again(
         recipe=measured,
         untuned=rounds.measurements(UNTUNED),
@@ -192,6 +203,7 @@ def verify(recipe: Recipe, bench: Bench) -> Verification:
         failure=rounds.out.get(RECIPE, ""),
         untuned_failure=rounds.out.get(UNTUNED, ""),
         differences=told,
+        notes=notes,
         device=target.kind,
     )
     return _judged(recipe, again, target)
@@ -268,6 +280,16 @@ def recorded_pairs(recipe: Recipe) -> int | None:
     if isinstance(pairs, int) and not isinstance(pairs, bool) and pairs > 0:
         return min(pairs, _MOST_PAIRS)
     return min(len(pictures), _MOST_PAIRS) if isinstance(pictures, list) and pictures else None
+
+
+def recorded_threads(recipe: Recipe) -> int:
+    """Return the CPU threads that a recipe was measured with; 0 where its file does not say.
+
+    >>> recorded_threads(Recipe(model="demo", measured={"threads": 2}))
+    2
+    """
+    threads = recipe.measured.get("threads")
+    return threads if isinstance(threads, int) and not isinstance(threads, bool) and threads > 0 else 0
 
 
 def with_pairs(workload: Workload, pairs: int, protocol: Protocol) -> tuple[Workload, Protocol]:

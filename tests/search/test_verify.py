@@ -136,6 +136,29 @@ def bench_job(bench: Bench) -> Job:
     return Job(recipe=Recipe(model="demo"), workload=workload, device="cpu", folder=str(bench.folder))
 
 
+def test_what_changed_since_is_told(tmp_path: Path, jobs: list[Job]) -> None:
+    """Another fingerprint is a note; another class of machine or software makes it inconclusive."""
+    compute = synthetic.runner()
+    here = {"target": {"name": "Abacus"}, "gpu": {"driver": "580"}, "digest": "77b1"}
+
+    def run(job: Job) -> Outcome | None:
+        outcome = compute(job)
+        return replace(outcome, environment=here) if isinstance(outcome, Measurement) else None
+
+    bench = make_bench(tmp_path, jobs, run)
+    figures = {"speedup": 1.9, "memory_bytes": 2**40, "similarity": 0.5, "fingerprint": "0f3a"}
+    same = verify(replace(HALF, measured=figures), bench).judgement
+    then = {**here, "gpu": {"driver": "570"}}
+    other = verify(replace(HALF, measured={**figures, "environment": then}), bench).judgement
+
+    assert same.result is Result.PASS
+    assert [note.partition(":")[0] for note in same.notes] == [
+        "The fingerprint of machine and software is 77b1, recorded 0f3a"
+    ]
+    assert other.result is Result.INCONCLUSIVE
+    assert other.notes[0] == "Since it was measured, the driver was 570 and is 580."
+
+
 def test_every_turn_is_said(bench: Bench) -> None:
     """With its seconds, or how it failed."""
     lines: list[str] = []
