@@ -229,7 +229,7 @@ def memory_tolerance_bytes(recorded_bytes: float, device: str) -> float:
 
 
 def _runs(again: Again) -> Gate:
-    limit = again.memory_limit_bytes
+    limit = again.memory_limit_bytes if again.device != "cpu" else None  # there it is checked, not enforced
     under = f" under a limit of {format_bytes(limit)}" if limit is not None else ""
     message = f"It ran in {len(again.recipe)} fresh processes{under}, and every knob took effect."
     return Gate(name="runs", result=Result.PASS, message=message)

@@ -164,6 +164,7 @@ def test_a_limit_is_kept_whatever_was_recorded() -> None:
     judgement = judge(RECORDED, again(memory_limit_bytes=999 * MIB))
 
     assert message(judgement, "memory") == "1000 MiB, above the limit of 999 MiB."
+    assert " under a limit of 999 MiB, " in message(judgement, "runs")
     assert judgement.result is Result.FAIL
 
 
