@@ -138,9 +138,9 @@ def summary(
         "other_cpus" (CPUs that other processes took) and "stolen_cpus"; the sums of "involuntary_switches",
         "throttled_s", "major_faults"; "swap_bytes" after the last call; "discarded", how many calls do not
         count, and "discarded_for", what disturbed the longest of them, "" for none. On a GPU also
-        "sm_clock_mhz", "cycles" (median seconds of a call times the mean clock: what stays the same when only
-        the clock moves), "throttle_reasons", "power_w", "temperature_c" and "foreign_processes". None where
-        it is not known.
+        "sm_clock_mhz", "cycles" (median over the calls of their seconds times their mean clock: what stays
+        the same when only the clock moves), "throttle_reasons", "power_w", "temperature_c" and
+        "foreign_processes". None where it is not known.
     """
     longest = max(discarded, key=lambda pair: pair[0].wall_s, default=None)
     found: dict[str, Any] = {
@@ -161,7 +161,7 @@ def summary(
     clock = gpu.sm_clock_mhz
     return found | {
         "sm_clock_mhz": _rounded(clock),
-        "cycles": None if clock is None else round(median([call.wall_s for call in calls]) * clock * 1e6),
+        "cycles": None if clock is None else round(median(_cycles(calls, clock))),
         "throttle_reasons": list(gpu.reasons),
         "power_w": _rounded(gpu.power_w),
         "temperature_c": _rounded(gpu.temperature_c),
@@ -257,6 +257,11 @@ def _usage() -> tuple[int | None, int | None]:
         return None, None
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_nivcsw, usage.ru_majflt
+
+
+def _cycles(calls: Sequence[CallConditions], clock_mhz: float) -> list[float]:
+    """Cycles of each call; by the clock of all calls where one is too short to have its own."""
+    return [call.wall_s * (call.sm_clock_mhz or clock_mhz) * 1e6 for call in calls]
 
 
 def _difference(before: Any, after: Any) -> Any:
