@@ -10,6 +10,7 @@ from typing import Any
 from autotune import pareto
 from autotune.duel import WIDE_GAP, Ratio, Verdict
 from autotune.errors import BudgetError
+from autotune.fingerprint import stable
 from autotune.knob import Situation, Value
 from autotune.measurement import FailureKind, Measurement
 from autotune.objective import violations
@@ -225,6 +226,7 @@ class Study:
             **({"frames": workload.frames} if workload.frames else {}),
             "prompts": list(workload.prompts),
             "seeds": list(workload.seeds),
+            "untuned_steps": workload.steps,
         }
         return Recipe(
             model=workload.model,
@@ -272,8 +274,11 @@ class Study:
             "cold_s": measurement.cold_s,
             "energy_j": measurement.energy_j,
             "sd_machine": self.machine_sd,
-            "pictures": list(first.likeness.sha256) or None,
+            "pairs": len(measurement.likeness.haarpsi),
+            "pictures": list(measurement.likeness.sha256) or None,
+            "threads": self.plan.threads or None,
             "fingerprint": first.environment.get("digest"),
+            "environment": stable(first.environment) or None,
         }
         return {name: value for name, value in figures.items() if value is not None}
 

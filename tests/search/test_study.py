@@ -96,7 +96,7 @@ def test_the_recipe_says_where_it_is_from_and_how_good_it_is() -> None:
 
     assert ("first", {"steps": 19}) == (recipe.study, recipe.settings)
     size = {"width_px": 64, "height_px": 64}
-    drawn = {"prompts": list(synthetic.SITUATION.workload.prompts), "seeds": [0]}
+    drawn = {"prompts": list(synthetic.SITUATION.workload.prompts), "seeds": [0], "untuned_steps": 20}
     assert {"steps": 19, "guidance": 5.0, "batch": 1, **size, **drawn} == recipe.call
     assert "Abacus" == recipe.target["name"]
     expected = {
@@ -105,6 +105,7 @@ def test_the_recipe_says_where_it_is_from_and_how_good_it_is() -> None:
         "memory_bytes": 950 * MIB,
         "similarity": 0.95,
         "tier": "close",
+        "pairs": 1,
         "cold_s": 1.0,
     }
     assert expected == recipe.measured
