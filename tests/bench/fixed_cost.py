@@ -32,8 +32,8 @@ HAND_OVER = "hand-over"
 FOREIGN = Path(__file__).with_name("optimum_fixed.py")
 
 
-def record(runner: LocalRunner, folder: Path) -> list[dict[str, Any]]:
-    """Run five trials of the untuned demo model, measured whole, and return the seconds of each one.
+def record(runner: LocalRunner, folder: Path, repeats: int = REPEATS) -> list[dict[str, Any]]:
+    """Run trials of the untuned demo model, measured whole, and return the seconds of each one.
 
     Returns:
         For each trial "call_s", its median call, and "phases_s", phase to seconds, `HAND_OVER` among them.
@@ -51,7 +51,7 @@ def record(runner: LocalRunner, folder: Path) -> list[dict[str, Any]]:
     }
     runner(Job(folder=reference, role="reference", **common))  # type: ignore[arg-type]
     found = []
-    for number in range(REPEATS):
+    for number in range(repeats):
         start = time.perf_counter()
         outcome = runner(Job(folder=str(folder / f"fixed-{number}"), reference=reference, **common))  # type: ignore[arg-type]
         wall_s = time.perf_counter() - start
@@ -59,7 +59,7 @@ def record(runner: LocalRunner, folder: Path) -> list[dict[str, Any]]:
         phases = dict(trial.phases_s)
         wall_s -= phases.pop("waiting", 0.0)  # for other measurements on this machine
         phases[HAND_OVER] = wall_s - sum(phases.values())
-        print(f"fixed cost: trial {number + 1} of {REPEATS}, {wall_s:.1f} s", file=sys.stderr)
+        print(f"fixed cost: trial {number + 1} of {repeats}, {wall_s:.1f} s", file=sys.stderr)
         found.append({"call_s": trial.latency_s, "phases_s": phases})
     return found
 

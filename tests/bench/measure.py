@@ -23,7 +23,7 @@ from tests.bench.series import Series
 
 STUDIES = Path(__file__).parents[2] / "studies"
 MINUTES, LEAST_ROUNDS = 6.5, 4
-QUICK_MINUTES = 0.3
+QUICK_REPEATS = 2
 AIM_FIXED_S = 0.3
 Row: TypeAlias = tuple[str, str, str]
 """What, value, compared with what."""
@@ -32,10 +32,7 @@ Row: TypeAlias = tuple[str, str, str]
 def main() -> None:
     """Record, work out and print the table."""
     asked = _arguments()
-    if asked.again:
-        kept = json.loads(Path(asked.again).read_text(encoding="utf-8"))
-    else:
-        kept = _record(QUICK_MINUTES if asked.quick else asked.minutes, asked.optimum)
+    kept = json.loads(Path(asked.again).read_text(encoding="utf-8")) if asked.again else _record(asked)
     if asked.json:
         Path(asked.json).write_text(json.dumps(kept) + "\n", encoding="utf-8")
     found = [Series.from_json(one) for one in kept["series"]]
@@ -47,7 +44,7 @@ def main() -> None:
         [row for study in studies for row in racing.rows(study.parent.name, racing.read(study))],
     ):
         _print_rows(rows)
-    _print_ranking(found, kept["share_of_steps"])
+    _print_ranking(found, kept["steps"], kept["share_of_steps"])
 
 
 def _arguments() -> argparse.Namespace:
@@ -65,21 +62,24 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _record(minutes: float, optimum: str) -> dict[str, Any]:
+def _record(asked: argparse.Namespace) -> dict[str, Any]:
     """Measure everything, and return it as JSON."""
     load = os.getloadavg()[0]
+    minutes, repeats = (0.0, QUICK_REPEATS) if asked.quick else (asked.minutes, fixed_cost.REPEATS)
+    steps = series.QUICK_STEPS if asked.quick else series.STEPS
     with tempfile.TemporaryDirectory() as name, LocalRunner(_tell_waiting) as runner:
         folder = Path(name)
         target = runner.probe_target("cpu")
-        fixed = fixed_cost.record(runner, folder)
-        found, share = series.record(runner, folder, minutes=minutes, least=LEAST_ROUNDS)
+        fixed = fixed_cost.record(runner, folder, repeats)
+        found, share = series.record(runner, folder, steps, minutes=minutes, least=LEAST_ROUNDS)
     foreign: dict[str, Any] = {"why_not": "not installed here"}
-    if fixed_cost.has_foreign(optimum):
-        foreign = fixed_cost.foreign(optimum, Path(autotune.demo.__file__).parent / "model")
+    if fixed_cost.has_foreign(asked.optimum):
+        foreign = fixed_cost.foreign(asked.optimum, Path(autotune.demo.__file__).parent / "model")
     versions = ", ".join(f"{name} {target.libraries.get(name)}" for name in ("torch", "diffusers"))
     return {
         "machine": f"{target.describe()}, {versions}; load average {load:.2f} before the start",
         "series": [one.to_json() for one in found],
+        "steps": steps,
         "share_of_steps": share,
         "fixed": fixed,
         "optimum-benchmark": foreign,
@@ -142,10 +142,9 @@ def _print_rows(rows: Sequence[Row]) -> None:
         print(f"{what:<31}{value:>9}  {comparison}")
 
 
-def _print_ranking(found: Sequence[Series], share_of_steps: float) -> None:
+def _print_ranking(found: Sequence[Series], steps: Mapping[str, int], share_of_steps: float) -> None:
     processes = series.by_recipe(found)
-    rounds = len(processes["A"])
-    gaps = {name: series.true_gap(name, share_of_steps) for name in series.STEPS if name != "A"}
+    gaps = {name: series.true_gap(steps, name, share_of_steps) for name in steps if name != "A"}
     heads = "".join(f"{f'{gap:.1%} apart':>19}" for gap in gaps.values())
     print(f"\n{'two recipes ranked right':<46}{heads}{'calls per recipe':>19}")
     for name, rule in rules.RULES.items():
@@ -166,7 +165,7 @@ def _print_ranking(found: Sequence[Series], share_of_steps: float) -> None:
         (Verdict.UNCLEAR, "claims nothing"),
     ):
         print(f"{'  of which ' + meaning:<46}{shown[verdict]}")
-    print(_notes(found, rounds))
+    print(_notes(found, steps))
 
 
 def _shown(
@@ -185,8 +184,8 @@ def _calls(answers: Mapping[str, Sequence[rules.Answer]]) -> float:
     return statistics.fmean(answer.calls for of_one in answers.values() for answer in of_one)
 
 
-def _notes(found: Sequence[Series], rounds: int) -> str:
-    measured_gaps = []
+def _notes(found: Sequence[Series], steps: Mapping[str, int]) -> str:
+    measured_gaps: list[str] = []
     processes = series.by_recipe(found)
     middles = {
         name: [statistics.median(calls[series.WARM :]) for calls in of_one]
@@ -195,9 +194,10 @@ def _notes(found: Sequence[Series], rounds: int) -> str:
     for name in ("B", "C"):
         ratios = [slow / fast - 1 for fast, slow in zip(middles["A"], middles[name], strict=True)]
         measured_gaps.append(f"{statistics.median(ratios):.1%}")
+    rounds = len(processes["A"])
     pairs, triples = rounds * (rounds - 1), rounds * (rounds - 1) * (rounds - 2) // 6
     return (
-        f"Recipes differ in their steps alone ({', '.join(map(str, series.STEPS.values()))}); all calls of "
+        f"Recipes differ in their steps alone ({', '.join(map(str, steps.values()))}); all calls of "
         f"all rounds say they are {' and '.join(measured_gaps)} apart.\n"
         f"Each figure counts all {pairs} pairs of processes of different rounds, or all {triples} duels of "
         f"three rounds; ± is the standard error by leaving out one of {rounds} rounds.\n"

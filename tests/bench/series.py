@@ -6,7 +6,7 @@ import statistics
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,18 +18,15 @@ from autotune.workload import Workload
 
 STEPS = {"A": 40, "B": 41, "C": 42}
 """The recipes: nothing but their steps differs, so that their distance is known."""
+QUICK_STEPS = {"A": 8, "B": 9, "C": 10}
+"""Shorter calls, further apart: to see that the bench works."""
 CALLS = 22
 """Calls of each process, the very first included."""
 WARM, TIMED = 3, 12
 """Of which so many are timed for the spread, after so many."""
 # Small pictures: a call that is longer than 0.2 s, as those of real pipelines are, and yet many of them.
 WORKLOAD = Workload(
-    model="demo",
-    prompts=("a red house in the snow by day",),
-    steps=STEPS["A"],
-    guidance=3.0,
-    width_px=64,
-    height_px=64,
+    model="demo", prompts=("a red house in the snow by day",), guidance=3.0, width_px=64, height_px=64
 )
 # Nothing is left out, repeated or stopped early: the series is raw.
 RAW = Protocol(
@@ -77,12 +74,15 @@ class Series:
         return cls(**{**data, "calls_s": tuple(data["calls_s"])})
 
 
-def record(runner: LocalRunner, folder: Path, *, minutes: float, least: int) -> tuple[list[Series], float]:
+def record(
+    runner: LocalRunner, folder: Path, steps: Mapping[str, int], *, minutes: float, least: int
+) -> tuple[list[Series], float]:
     """Measure whole rounds, every recipe once in each, until the time is up.
 
     Args:
         runner: Where they run.
         folder: Where trials leave their files.
+        steps: Recipe to its steps.
         minutes: No round begins that is not expected to end within them.
         least: So many rounds are made whatever the time.
 
@@ -92,7 +92,7 @@ def record(runner: LocalRunner, folder: Path, *, minutes: float, least: int) -> 
     Raises:
         SystemExit: A trial failed.
     """
-    workload = runner.probe(WORKLOAD, "cpu").workload
+    workload = runner.probe(replace(WORKLOAD, steps=steps["A"]), "cpu").workload
     reference = str(folder / "series-reference")
     common = {"workload": workload, "device": "cpu", "protocol": RAW}
     untuned = Recipe(model=workload.model)
@@ -104,9 +104,9 @@ def record(runner: LocalRunner, folder: Path, *, minutes: float, least: int) -> 
     found: list[Series] = []
     start, number = time.monotonic(), 0
     while number < least or (time.monotonic() - start) * (1 + 1 / number) < 60 * minutes:
-        for name in shuffle(list(STEPS), len(STEPS)):
+        for name in shuffle(list(steps), len(steps)):
             began = time.monotonic() - start
-            recipe = Recipe(model=workload.model, settings={"steps": STEPS[name]})
+            recipe = Recipe(model=workload.model, settings={"steps": steps[name]})
             place = str(folder / f"series-{number}-{name}")
             outcome = runner(
                 Job(recipe=recipe, folder=place, reference=reference, is_whole=False, **common)  # type: ignore[arg-type]
@@ -116,7 +116,7 @@ def record(runner: LocalRunner, folder: Path, *, minutes: float, least: int) -> 
             found.append(Series(recipe=name, round=number, started_s=began, calls_s=calls_s))
         number += 1
         spent = time.monotonic() - start
-        print(f"round {number} of {len(STEPS)} processes, {spent:.0f} s", file=sys.stderr)
+        print(f"round {number} of {len(steps)} processes, {spent:.0f} s", file=sys.stderr)
     return found, share
 
 
@@ -134,7 +134,8 @@ def measured(outcome: object) -> Measurement:
 def by_recipe(series: Sequence[Series]) -> dict[str, list[tuple[float, ...]]]:
     """Return the calls of each recipe's processes, in the order of the rounds."""
     ordered = sorted(series, key=lambda one: one.round)
-    return {name: [one.calls_s for one in ordered if one.recipe == name] for name in STEPS}
+    names = sorted({one.recipe for one in series})
+    return {name: [one.calls_s for one in ordered if one.recipe == name] for name in names}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,13 +189,13 @@ def spread(processes: Mapping[str, Sequence[Sequence[float]]]) -> Spread:
     )
 
 
-def true_gap(slower: str, share_of_steps: float) -> float:
+def true_gap(steps: Mapping[str, int], slower: str, share_of_steps: float) -> float:
     """Return by how much a recipe is slower than A: its further steps, as far as steps are what takes time.
 
-    >>> round(true_gap("B", 1.0), 4), round(true_gap("C", 0.9), 4)
+    >>> round(true_gap(STEPS, "B", 1.0), 4), round(true_gap(STEPS, "C", 0.9), 4)
     (0.025, 0.045)
     """
-    return (STEPS[slower] / STEPS["A"] - 1) * share_of_steps
+    return (steps[slower] / steps["A"] - 1) * share_of_steps
 
 
 def _root_mean(variances: Iterable[float]) -> float:
