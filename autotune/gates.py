@@ -9,6 +9,8 @@ NOISY = 0.10
 """Spread (interquartile range to median) above which timings are noisy: torch.utils.benchmark's threshold."""
 DRIFT, DRIFT_P = 0.02, 0.05
 """Drift from first to last call that counts, and how improbable it must be without a trend."""
+DRIFT_P_EARLY = 0.001
+"""The same where a series is not finished: it is asked after every call, so that chance has many tries."""
 WAITED = 0.10
 """Share of a call spent waiting for a CPU that counts; on a quiet machine it is below 0.02."""
 SHARE_OF_BEST = 0.90
@@ -183,15 +185,19 @@ def why_throttled(gpu: GpuConditions) -> str | None:
     return None
 
 
-def is_drifting(calls_s: Sequence[float]) -> bool:
+def is_drifting(calls_s: Sequence[float], p_value: float = DRIFT_P) -> bool:
     """Whether timed calls get slower or faster beyond doubt.
+
+    Args:
+        calls_s: Their seconds, in order.
+        p_value: How improbable so clear a trend must be where there is none.
 
     >>> is_drifting([1.0, 1.02, 1.04, 1.06, 1.08])
     True
     >>> is_drifting([1.0, 1.3, 0.9, 1.1])
     False
     """
-    return len(calls_s) > 1 and abs(drift(calls_s)) > DRIFT and drift_p_value(calls_s) < DRIFT_P
+    return len(calls_s) > 1 and abs(drift(calls_s)) > DRIFT and drift_p_value(calls_s) < p_value
 
 
 def leak_bytes(held_bytes: Sequence[int]) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from autotune.gates import (
+    DRIFT_P_EARLY,
     CallConditions,
     GpuConditions,
     disturbances,
@@ -208,8 +209,9 @@ def _is_enough(made: list[CallConditions], protocol: Protocol) -> bool:
     quiet = _walls(_parted(made)[0])
     if len(quiet) < least:
         return len(made) >= least + spare or (is_spent and len(made) >= least)
-    is_narrow = half_width(quiet) <= protocol.interval
-    return is_narrow or is_spent or len(quiet) >= most or len(made) >= most + spare
+    # What drifts does not get narrow: the series is made again, or told, and nothing is gained by going on.
+    is_over = half_width(quiet) <= protocol.interval or is_drifting(quiet, DRIFT_P_EARLY)
+    return is_over or is_spent or len(quiet) >= most or len(made) >= most + spare
 
 
 def _parted(
