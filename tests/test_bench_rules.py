@@ -40,7 +40,9 @@ def test_a_slow_process_misleads_rules_of_one_process_but_no_duel() -> None:
     fast, slow = levels, [level * 1.02 for level in levels]
     assert rules.right_apart(fast, slow) == 0.5
     assert rules.right_in_duels(fast, slow) == 1.0
-    assert rules.claims(fast, slow)[Verdict.FASTER] == 1.0
+    shares, rounds = rules.claims(fast, slow)
+    assert shares[Verdict.FASTER] == 1.0
+    assert rounds == 5.0
 
 
 def test_duels_are_counted_as_all_triples_would_be() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import autotune.demo
-from autotune.duel import FEW_ROUNDS, Verdict
+from autotune.duel import FEW_ROUNDS, MANY_ROUNDS, Verdict
 from autotune.runners.local import LocalRunner
 from tests.bench import fixed_cost, racing, rules, series
 from tests.bench.series import Series
@@ -151,21 +151,29 @@ def _print_ranking(found: Sequence[Series], steps: Mapping[str, int], share_of_s
         answers = {recipe: [rule(calls) for calls in of_one] for recipe, of_one in processes.items()}
         print(f"{name:<46}{_shown(answers, gaps, rules.right_apart)}{_calls(answers):>19.1f}")
     duels = {recipe: [rules.duel_round(calls) for calls in of_one] for recipe, of_one in processes.items()}
-    name = f"{FEW_ROUNDS} rounds in turn of 2 + 3 (autotune, a duel)"
+    name = f"{FEW_ROUNDS} rounds in turn of 2 + 3 (autotune)"
     print(f"{name:<46}{_shown(duels, gaps, rules.right_in_duels)}{FEW_ROUNDS * _calls(duels):>19.1f}")
-    shown = dict.fromkeys(Verdict, "")
-    for slower in gaps:
-        fast, slow = ([answer.seconds for answer in duels[recipe]] for recipe in ("A", slower))
-        for verdict, share in rules.claims(fast, slow).items():
-            shown[verdict] += f"{share:>11.1%}{'':8}"
+    _print_claims(duels, list(gaps))
+    print(_notes(found, steps))
+
+
+def _print_claims(duels: Mapping[str, Sequence[rules.Answer]], slower: Sequence[str]) -> None:
+    """Print what a study would claim, and how many calls that takes."""
+    told = {name: rules.claims(_seconds(duels["A"]), _seconds(duels[name])) for name in slower}
+    calls = [f"{rounds * _calls(duels):.1f}" for _, rounds in told.values()]
+    print(f"{f'{FEW_ROUNDS} to {MANY_ROUNDS} rounds, as a study confirms':<84}{', '.join(calls):>19}")
     for verdict, meaning in (
         (Verdict.FASTER, "claims the right one"),
         (Verdict.SLOWER, "claims the wrong one"),
         (Verdict.TIE, "calls a tie"),
         (Verdict.UNCLEAR, "claims nothing"),
     ):
-        print(f"{'  of which ' + meaning:<46}{shown[verdict]}")
-    print(_notes(found, steps))
+        shown = "".join(f"{shares[verdict]:>11.1%}{'':8}" for shares, _ in told.values())
+        print(f"{'  ' + meaning:<46}{shown}".rstrip())
+
+
+def _seconds(answers: Sequence[rules.Answer]) -> list[float]:
+    return [answer.seconds for answer in answers]
 
 
 def _shown(
@@ -174,7 +182,7 @@ def _shown(
     """Return the share of right rankings at each gap with its standard error."""
     text = ""
     for slower in gaps:
-        fast, slow = ([answer.seconds for answer in answers[recipe]] for recipe in ("A", slower))
+        fast, slow = _seconds(answers["A"]), _seconds(answers[slower])
         error = rules.standard_error(share, fast, slow)
         text += f"{share(fast, slow):>11.1%} ±{error:>5.1%} "
     return text
@@ -200,7 +208,8 @@ def _notes(found: Sequence[Series], steps: Mapping[str, int]) -> str:
         f"Recipes differ in their steps alone ({', '.join(map(str, steps.values()))}); all calls of "
         f"all rounds say they are {' and '.join(measured_gaps)} apart.\n"
         f"Each figure counts all {pairs} pairs of processes of different rounds, or all {triples} duels of "
-        f"three rounds; ± is the standard error by leaving out one of {rounds} rounds.\n"
+        f"three rounds; ± is the standard error by leaving out one of {rounds} rounds. Claims: "
+        f"{rules.DRAWS} draws of {MANY_ROUNDS} rounds.\n"
         f"Where none is wrong, up to {3 / rounds:.0%} may be (95 %). A series has {series.CALLS} calls, "
         "which bounds what the adaptive rule may take."
     )

@@ -6,16 +6,17 @@ lines from the documentation or the source of where it is used.
 """
 
 import math
+import random
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import TypeAlias
 
-from autotune.duel import FEW_ROUNDS, Verdict, ratio
+from autotune.duel import FEW_ROUNDS, MANY_ROUNDS, Contest, Verdict, more_rounds_needed
 from autotune.job import Protocol
 from autotune.samples import half_width, median
 
+DRAWS = 2000
 _TIMED_S = 0.2  # torch.utils.benchmark: min_run_time of blocked_autorange
 _DUEL_WARM, _DUEL_TIMED = 2, 3
 
@@ -159,15 +160,32 @@ def right_in_duels(fast: Sequence[float], slow: Sequence[float]) -> float:
     return (math.comb(right, 3) + math.comb(right, 2) * (count - right)) / math.comb(count, 3)
 
 
-def claims(fast: Sequence[float], slow: Sequence[float]) -> dict[Verdict, float]:
-    """Return the share of duels of three rounds that end in each verdict about the faster recipe.
+def claims(fast: Sequence[float], slow: Sequence[float]) -> tuple[dict[Verdict, float], float]:
+    """Return what a study would claim of the faster recipe once it has measured both in rounds.
 
-    >>> claims([1.0, 1.0, 1.0, 1.0], [1.1, 1.11, 1.1, 1.11])[Verdict.FASTER]
-    1.0
+    It measures three rounds, and up to five where three leave it open (`autotune.duel.more_rounds_needed`).
+    Rounds are drawn at random, the same ones every time.
+
+    Returns:
+        The share of confirmations that end in each verdict, and the mean number of rounds.
+
+    >>> shares, rounds = claims([1.0, 1.0, 1.0, 1.0, 1.0], [1.1, 1.11, 1.1, 1.11, 1.1])
+    >>> shares[Verdict.FASTER], rounds
+    (1.0, 3.0)
     """
-    triples = list(combinations(range(len(fast)), FEW_ROUNDS))
-    verdicts = [ratio([fast[i] for i in three], [slow[i] for i in three]).verdict for three in triples]
-    return {verdict: verdicts.count(verdict) / len(triples) for verdict in Verdict}
+    dice = random.Random(6)
+    verdicts: list[Verdict] = []
+    rounds: list[int] = []
+    for _ in range(DRAWS):
+        drawn = dice.sample(range(len(fast)), min(MANY_ROUNDS, len(fast)))
+        for count in range(FEW_ROUNDS, len(drawn) + 1):
+            made = drawn[:count]
+            contest = Contest(seconds={"fast": [fast[k] for k in made], "slow": [slow[k] for k in made]})
+            if count == len(drawn) or not more_rounds_needed(contest, ["fast", "slow"]):
+                verdicts.append(contest.ratio("fast", "slow").verdict)
+                rounds.append(count)
+                break
+    return {verdict: verdicts.count(verdict) / DRAWS for verdict in Verdict}, statistics.fmean(rounds)
 
 
 def standard_error(share: Share, fast: Sequence[float], slow: Sequence[float]) -> float:
