@@ -4,7 +4,7 @@ import functools
 import gc
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +26,7 @@ from autotune.gates import (
 from autotune.job import Protocol
 from autotune.knob import Setup
 from autotune.measurement import Parts
-from autotune.pipeline.conditions import Conditions, summary, watch_conditions
+from autotune.pipeline.conditions import Conditions, summary
 from autotune.samples import half_width, median
 from autotune.workload import Call
 
@@ -52,10 +52,6 @@ class Timed:
     warnings: tuple[str, ...] = ()
     energy_j: float | None = None
     leak_bytes: int = 0
-
-    def __iter__(self) -> Iterator[float]:
-        """Go through `calls_s`: for a worker that knows of nothing else yet."""
-        return iter(self.calls_s)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,12 +110,7 @@ def settle(
     return taken
 
 
-def timing_warnings(taken: Iterable[float]) -> tuple[str, ...]:
-    """Return `gates.spread_warnings`: for a worker that knows of nothing else yet."""
-    return spread_warnings(tuple(taken))
-
-
-def time_calls(run: Callable[[int], Any], protocol: Protocol, conditions: Conditions | None = None) -> Timed:
+def time_calls(run: Callable[[int], Any], protocol: Protocol, conditions: Conditions) -> Timed:
     """Time calls until the interval of their median is narrow, or the protocol's limits are reached.
 
     A recompilation inside a timed call raises: the trial was not settled, and its seconds would be wrong.
@@ -134,9 +125,8 @@ def time_calls(run: Callable[[int], Any], protocol: Protocol, conditions: Condit
     Args:
         run: Makes the pictures of call number k, which counts on from 0 over all calls.
         protocol: Bounds on calls and seconds, and the interval's aim.
-        conditions: What watches the machine; None for a CPU and all threads of torch.
+        conditions: What watches the machine.
     """
-    conditions = conditions or watch_conditions("cpu", torch.get_num_threads())
     dropped: list[float] = []
     discarded: list[tuple[CallConditions, str]] = []
     throttles, has_drifted, made = 0, False, 0
