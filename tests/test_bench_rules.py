@@ -92,10 +92,10 @@ def trial(call_s: float, memory_bytes: int = 1000, likeness: float = 1.0) -> Mea
     """A recipe whose every call takes so long, nine tenths of it in its steps."""
     step_s = 0.9 * call_s / STEPS
     return Measurement(
-        calls_s=(call_s,) * 5,
+        calls_s=(call_s,) * 10,
         warmup_s=(10 * call_s, call_s),
         parts=Parts(text_s=0.05 * call_s, steps_s=(step_s,) * STEPS, decode_s=0.05 * call_s, total_s=call_s),
-        memory=Memory(peak_bytes=memory_bytes, stages={"first call": memory_bytes}),
+        memory=Memory(peak_bytes=memory_bytes, stages={"load": memory_bytes}),
         likeness=Likeness(haarpsi=(likeness,)),
     )
 
@@ -109,31 +109,44 @@ RIVAL = Rival(digest="baseline", latency_s=1.0, memory_bytes=1000)
 
 
 def test_a_slow_recipe_is_stopped_after_a_fifth_of_the_steps_of_its_second_call() -> None:
-    """It cost its first call, and of the second one text and four steps."""
-    assert racing.stopped_after_s(trial(2.0), [RIVAL]) == pytest.approx(2.0 + 0.05 * 2 + 0.2 * 0.9 * 2)
+    """It cost its first call, and of the second one text, a step and the four that are watched."""
+    assert racing.race(trial(2.0), [RIVAL]) == (pytest.approx(2.0 + 0.05 * 2 + 5 * 0.09), None)
 
 
 def test_a_recipe_that_is_a_little_slower_is_stopped_after_two_timed_calls() -> None:
     """It cost its first call, its second one and two that were timed."""
-    assert racing.stopped_after_s(trial(1.2), [RIVAL]) == pytest.approx(1.2 * (1 + 1 + 2))
+    assert racing.race(trial(1.2), [RIVAL]) == (pytest.approx(1.2 * (1 + 1 + 2)), None)
 
 
-@pytest.mark.parametrize("measured", [trial(1.05), trial(0.5), trial(3.0, memory_bytes=500)])
+@pytest.mark.parametrize("measured", [trial(1.05), trial(0.5), trial(1.2, memory_bytes=500)])
 def test_what_is_as_fast_or_smaller_runs_to_its_end(measured: Measurement) -> None:
     """Racing is for what is beyond doubt."""
-    assert racing.stopped_after_s(measured, [RIVAL]) is None
+    assert racing.race(measured, [RIVAL])[1] == measured
+
+
+def test_what_is_small_and_far_behind_is_timed_briefly() -> None:
+    """How slow exactly it is matters little; nor is it lost."""
+    known = racing.race(trial(3.0, memory_bytes=500), [RIVAL])[1]
+    assert known is not None
+    assert len(known.calls_s) == racing.BRIEF_CALLS
+
+
+def test_nothing_is_raced_against_nobody() -> None:
+    """The baseline runs to its end."""
+    measured = trial(9.0)
+    assert racing.race(measured, []) == (pytest.approx(racing.seconds_of(measured)), measured)
 
 
 def test_racing_saves_what_the_stopped_recipes_would_have_taken() -> None:
-    """Seven calls of each recipe, of which the slow one makes less than two."""
+    """Twelve calls of each recipe, of which the slow one makes less than two."""
     trials = [recorded("baseline", trial(1.0)), recorded("slow", trial(2.0)), recorded("fast", trial(0.5))]
     told = racing.replay(trials)
     assert told.stopped == ("slow",)
     assert told.lost == ()
     assert told.changed == {}
-    full_s = 7 * (1.0 + 2.0 + 0.5)
+    full_s = 12 * (1.0 + 2.0 + 0.5)
     assert told.full_s == pytest.approx(full_s)
-    assert told.saved == pytest.approx((7 * 2.0 - (2.0 + 0.46)) / full_s)
+    assert told.saved == pytest.approx((12 * 2.0 - (2.0 + 0.55)) / full_s)
 
 
 def test_a_good_recipe_that_is_lost_is_told() -> None:

@@ -2,10 +2,11 @@
 
 import itertools
 import json
+import math
 import random
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from autotune.search.choose import choose, front
 
 ORDERS = 200
 PICKS = ("fastest", "knee", "smallest")
+BRIEF_CALLS = 5
+"""As `autotune.pipeline.racing` has it, which is not imported here: it needs torch."""
 _OBJECTIVES = (LATENCY, MEMORY, SIMILARITY)
 
 
@@ -43,6 +46,7 @@ class Replay:
         saved: Share of the seconds of measuring that it saves; loading and compiling are not counted.
         full_s: Those seconds without racing.
         stopped: Digests of the recipes that it stops.
+        brief: How many others it times briefly.
         lost: Of them those on the study's front.
         changed: Pick to how much worse what is picked instead is in what it was picked for (latency for the
             knee); picks that stay the same are not there.
@@ -51,6 +55,7 @@ class Replay:
     saved: float
     full_s: float
     stopped: tuple[str, ...]
+    brief: int
     lost: tuple[str, ...]
     changed: dict[str, float]
 
@@ -74,49 +79,58 @@ def seconds_of(measured: Measurement) -> float:
     return measured.warmup_s[1] + sum(measured.warmup_s[1:]) + sum(measured.calls_s)
 
 
-def stopped_after_s(measured: Measurement, rivals: Sequence[Rival]) -> float | None:
-    """Return after how many seconds of measuring a recipe is stopped, or None where it is not.
+def race(measured: Measurement, rivals: Sequence[Rival]) -> tuple[float, Measurement | None]:
+    """Race a recipe that was measured, as `autotune.pipeline.racing` does.
 
-    It is stopped in its second call where that is projected to be too long, else after two timed calls. What
+    It is stopped in its second call where that is projected to be too long for its memory; else after two
+    timed calls; and where it is far behind the fastest, but may be the smallest, it is timed briefly. What
     its steps took is known from one call only: the second call is taken to have been like it.
 
     Args:
         measured: The whole measurement.
         rivals: What it is raced against.
+
+    Returns:
+        The seconds of its calls, and what is known of it: None where it was stopped.
     """
-    first_s = second_s = measured.warmup_s[1]
-    memory = _known_bytes(measured)
-    parts = measured.parts
-    watched = steps_to_watch(len(parts.steps_s)) if parts else 0
-    if parts and watched:
-        ends = list(itertools.accumulate(parts.steps_s[:watched], initial=parts.text_s))[1:]
-        scale = second_s / parts.total_s
-        projected = scale * projected_s(parts.text_s, ends, len(parts.steps_s))
-        if loses(rivals, memory, projected, margin=MARGIN_PROJECTED):
-            return first_s + scale * ends[-1]
-    if len(measured.calls_s) > 2 and loses(rivals, memory, min(measured.calls_s[:2]), margin=MARGIN_TIMED):
-        return first_s + sum(measured.warmup_s[1:]) + sum(measured.calls_s[:2])
-    return None
+    spent_s, calls_s = measured.warmup_s[1], measured.calls_s
+    fastest_s = min((rival.latency_s for rival in rivals), default=math.inf)
+    projected, watched_s = _projected(measured)
+    if projected > MARGIN_PROJECTED * fastest_s:
+        spent_s += watched_s
+        if loses(rivals, _known_bytes(measured, is_timed=False), projected, margin=MARGIN_PROJECTED):
+            return spent_s, None
+    spent_s += sum(measured.warmup_s[1:])
+    if measured.warmup_s[-1] > MARGIN_PROJECTED * fastest_s:
+        calls_s = calls_s[:BRIEF_CALLS]
+    least_s = min(*measured.warmup_s, *calls_s[:2])
+    if len(calls_s) > 2 and loses(
+        rivals, _known_bytes(measured, is_timed=True), least_s, margin=MARGIN_TIMED
+    ):
+        return spent_s + sum(calls_s[:2]), None
+    return spent_s + sum(calls_s), replace(measured, calls_s=calls_s)
 
 
 def replay(trials: Sequence[Recorded]) -> Replay:
     """Return what racing would have made of trials in this order; the first is the baseline and stays."""
     kept: list[Recorded] = []
     stopped: list[str] = []
-    spent_s = 0.0
+    brief, spent_s = 0, 0.0
     for trial in trials:
         rivals = as_rivals([(one.digest, one.measurement) for one in kept])
-        after_s = stopped_after_s(trial.measurement, rivals) if kept else None
-        spent_s += seconds_of(trial.measurement) if after_s is None else after_s
-        if after_s is None:
-            kept.append(trial)
-        else:
+        seconds, known = race(trial.measurement, rivals)
+        spent_s += seconds
+        if known is None:
             stopped.append(trial.digest)
+        else:
+            brief += known.calls_s != trial.measurement.calls_s
+            kept.append(replace(trial, measurement=known))
     full_s = sum(seconds_of(trial.measurement) for trial in trials)
     return Replay(
         saved=1 - spent_s / full_s,
         full_s=full_s,
         stopped=tuple(stopped),
+        brief=brief,
         lost=tuple(digest for digest in _front(trials) if digest in stopped),
         changed=_changed(_fit(trials), _fit(kept)),
     )
@@ -139,10 +153,10 @@ def rows(name: str, trials: Sequence[Recorded]) -> list[tuple[str, str, str]]:
     lost = statistics.fmean(len(one.lost) for one in many)
     in_order = (
         f"of {told.full_s:.0f} s of calls: {len(told.stopped)} of {len(trials)} recipes stopped, "
-        f"{len(told.lost)} of {on_front} on the front; {_regret(told)}"
+        f"{told.brief} timed briefly, {len(told.lost)} of {on_front} on the front lost; {_regret(told)}"
     )
     at_random = (
-        f"nine of ten {low:.1%} to {high:.1%}: {stopped:.1f} stopped, {lost:.2f} on the front; "
+        f"nine of ten {low:.1%} to {high:.1%}: {stopped:.1f} stopped, {lost:.2f} on the front lost; "
         f"another {', '.join(_regret_of(pick, many) for pick in PICKS)}"
     )
     return [
@@ -162,10 +176,26 @@ def _regret_of(pick: str, many: Sequence[Replay]) -> str:
     return f"{pick} in {len(worse) / len(many):.0%}" + (f" (up to {max(worse):+.1%})" if worse else "")
 
 
-def _known_bytes(measured: Measurement) -> int:
-    """What is known of a recipe's memory in its second call: the peak of the stages before it."""
-    before = [measured.memory.stages.get(stage, 0) for stage in ("load", "apply", "first call")]
-    return min(max(before), measured.memory_bytes)
+def _projected(measured: Measurement) -> tuple[float, float]:
+    """What the second call takes at least, by its first steps, and the seconds until that is known."""
+    parts = measured.parts
+    watched = steps_to_watch(len(parts.steps_s)) if parts else 0
+    if parts is None or not watched:
+        return 0.0, 0.0
+    scale = measured.warmup_s[1] / parts.total_s
+    steps = parts.steps_s[: watched + 1]  # the first tells when the others began
+    ends = [scale * end for end in itertools.accumulate(steps, initial=parts.text_s)][1:]
+    projected = projected_s(ends[0], ends[1:], len(parts.steps_s) - 1)
+    return min(projected, measured.warmup_s[0]), ends[-1]
+
+
+def _known_bytes(measured: Measurement, *, is_timed: bool) -> int:
+    """What is known of a recipe's memory: on a CPU it is weighed to decide in the second call, not later."""
+    is_cpu = "reserved_bytes" not in measured.memory.detail
+    if is_cpu and not is_timed:
+        return measured.memory_bytes
+    stages = ("load", "apply") if is_cpu else ("load", "apply", "first call")
+    return min(max(measured.memory.stages.get(stage, 0) for stage in stages), measured.memory_bytes)
 
 
 def _fit(trials: Sequence[Recorded]) -> list[Recorded]:
