@@ -86,7 +86,7 @@ def adaptive(calls_s: Sequence[float]) -> Answer:
 
     The interval is that of the order statistics of the median (`autotune.samples.median_interval`). Where the
     series is too short for the protocol's largest number of calls, all of it is taken. The gates, by which a
-    trial leaves out calls that were disturbed or drifted, are not replayed: they would only help.
+    trial leaves out calls that were disturbed or drifted, are not replayed.
 
     >>> adaptive([2.0, 1.0, 1.0] + [1.0] * 30)
     Answer(seconds=1.0, calls=13)
