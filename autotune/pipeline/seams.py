@@ -4,12 +4,15 @@ import torch
 from torch import Tensor
 
 _STEP = 2 / 255
-_TIMES_NOISE = 8.0
+_SURE = 4.0
+_TIMES_NOISE = 6.0
 _TIMES_NEIGHBOURS = 2.5
-_EDGE = 6 / 255
+_EDGE = 20 / 255
 _REACH_PX = 2
 _MARGIN_PX = 4
 _QUARTERS, _LEAST_LINES = 4, 8
+_ERROR_OF_MEDIAN = 1.2533 * 1.4826
+"""Times the median absolute deviation, over the root of the count: the standard error of a median."""
 
 
 def find_seams(picture: Tensor, reference: Tensor) -> dict[tuple[str, int], float]:
@@ -40,21 +43,36 @@ def find_seams(picture: Tensor, reference: Tensor) -> dict[tuple[str, int], floa
 
 def _steps(difference: Tensor, reference: Tensor, is_cut_off: Tensor) -> Tensor:
     """How high the step between each column and the next is, shape (width - 1,); 0 where nobody can tell."""
-    jumps = difference.diff(dim=-1)
-    edges = reference.diff(dim=-1).abs().amax(0)
+    jumps, own = difference.diff(dim=-1), reference.diff(dim=-1)
+    edges = own.abs().amax(0)
     if jumps.shape[-1] <= 2 * _REACH_PX or len(edges) < _QUARTERS * _LEAST_LINES:
         return torch.zeros(jumps.shape[-1])
-    near = torch.nn.functional.max_pool1d(edges[:, None], 2 * _REACH_PX + 1, 1, _REACH_PX)[:, 0]
-    unclear = (near >= _EDGE) | is_cut_off[..., 1:] | is_cut_off[..., :-1]
-    jumps = jumps.masked_fill(unclear, torch.nan)
+    unclear = (_highest_around(edges, _REACH_PX) >= _EDGE) | is_cut_off[..., 1:] | is_cut_off[..., :-1]
+    parts = (part.masked_fill(unclear, torch.nan).tensor_split(_QUARTERS, dim=1) for part in (jumps, own))
     heights, known = [], []
-    for quarter in jumps.tensor_split(_QUARTERS, dim=1):
-        enough = (~quarter.isnan()).sum(1) >= _LEAST_LINES
-        known.append(enough)
-        heights.append(quarter.nanmedian(1).values.abs().masked_fill(~enough, torch.inf))
+    for quarter, own_quarter in zip(*parts, strict=True):
+        height, error, count = _middle(quarter)
+        known.append(count >= max(_LEAST_LINES, quarter.shape[1] / 8))
+        # Where the reference steps as well, its edge may only have become softer, or its two sides changed.
+        edge = _highest_around(_middle(own_quarter)[0].abs(), 1)
+        is_sure = (height.abs() >= _SURE * error) & (height.abs() > edge)
+        heights.append(height.abs().where(is_sure, 0.0).where(known[-1], torch.inf))
     least = torch.stack(heights).amin(0)
     can_tell = torch.stack(known).sum(0) >= _QUARTERS - 1
-    return least.masked_fill(~can_tell, 0.0).amax(0)
+    return least.where(can_tell, 0.0).amax(0)
+
+
+def _highest_around(values: Tensor, reach: int) -> Tensor:
+    """The largest value of each row at most `reach` places away."""
+    return torch.nn.functional.max_pool1d(values[:, None], 2 * reach + 1, 1, reach)[:, 0]
+
+
+def _middle(jumps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Median over the lines, its standard error and how many lines count, each of shape (3, width - 1)."""
+    count = (~jumps.isnan()).sum(1)
+    middle = jumps.nanmedian(1).values
+    deviation = (jumps - middle[:, None]).abs().nanmedian(1).values
+    return middle.nan_to_num(), (_ERROR_OF_MEDIAN * deviation / count.sqrt()).nan_to_num(), count
 
 
 def _standing_out(steps: Tensor) -> dict[int, float]:

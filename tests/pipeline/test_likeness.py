@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from autotune.pipeline.likeness import compare, haarpsi, psnr_db, why_corrupt
+from autotune.pipeline.likeness import MS_SSIM_LEAST_PX, compare, haarpsi, ms_ssim, psnr_db, why_corrupt
 
 
 def landscape(seed: int = 0, size: int = 64) -> Tensor:
@@ -131,6 +131,33 @@ def test_large_pictures_are_compared_at_1024_px() -> None:
     scores, _ = compare(large, other)
 
     assert scores[0] == pytest.approx(float(haarpsi(small, small * 0.9)), abs=1e-3)
+
+
+def test_ms_ssim_falls_as_noise_grows() -> None:
+    """It is 1 for equal pictures, falls with noise, and comes one for each pair."""
+    picture = landscape(size=192)
+    noise = torch.randn(picture.shape, generator=torch.Generator().manual_seed(1))
+    noisy = torch.cat([(picture + level * noise).clamp(0, 1) for level in (0.0, 0.05, 0.2)])
+    scores = ms_ssim(noisy, picture.expand_as(noisy))
+
+    assert scores[0] == pytest.approx(1.0, abs=1e-5)
+    assert sorted(scores, reverse=True) == scores
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "count"),
+    [
+        (MS_SSIM_LEAST_PX, MS_SSIM_LEAST_PX, 1),
+        (MS_SSIM_LEAST_PX - 1, 512, 0),
+        (256, 1024, 1),
+        (MS_SSIM_LEAST_PX, 2048, 0),
+    ],
+)
+def test_ms_ssim_is_for_pictures_that_hold_its_five_scales(height: int, width: int, count: int) -> None:
+    """Small and very narrow pictures have none, which is no error."""
+    picture = landscape(size=16).mean((-1, -2), keepdim=True).expand(1, 3, height, width)
+
+    assert len(ms_ssim(picture, picture)) == count
 
 
 @pytest.mark.parametrize(
