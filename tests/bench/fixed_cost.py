@@ -102,7 +102,10 @@ def foreign(python: str, model: Path) -> dict[str, Any]:
             file.write_text(text.replace('"CLIPTokenizer"', '"CLIPTokenizerFast"'), encoding="utf-8")
         arguments = [python, str(FOREIGN), str(copy), str(WORKLOAD.steps), str(WORKLOAD.guidance)]
         try:
-            ended = subprocess.run(arguments, capture_output=True, text=True, timeout=300, check=True)
+            # In a folder of its own: it writes a log.
+            ended = subprocess.run(
+                arguments, capture_output=True, text=True, timeout=300, check=True, cwd=name
+            )
         except (OSError, subprocess.SubprocessError) as error:
             said = str(getattr(error, "stderr", "") or error).strip().splitlines()
             return {"why_not": f"{python} could not run it: {said[-1] if said else error}"}

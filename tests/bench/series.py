@@ -60,8 +60,8 @@ class Series:
     calls_s: tuple[float, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON types, accepted by `from_json`."""
-        return {**asdict(self), "calls_s": list(self.calls_s)}
+        """Return plain JSON types, accepted by `from_json`; calls to the microsecond."""
+        return {**asdict(self), "calls_s": [round(call, 6) for call in self.calls_s]}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
