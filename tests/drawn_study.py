@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from autotune.budget import Budget
 from autotune.job import Job
 from autotune.knob import Situation, Value
-from autotune.measurement import Failure, FailureKind, Outcome
+from autotune.measurement import Failure, FailureKind, Measurement, Outcome
 from autotune.plan import Plan
 from autotune.recipe import Recipe
 from autotune.search.study import Study, read_study
@@ -99,7 +99,7 @@ def drawing_runner() -> Callable[[Job], Outcome]:
         outcome = run(job)
         if job.recipe.settings.get("fuse_qkv"):
             return Failure(kind=FailureKind.NOT_APPLIED, message=MESSAGE, knob="fuse_qkv", phase="first call")
-        if isinstance(outcome, Failure):
+        if not isinstance(outcome, Measurement):
             return outcome
         names = tuple(f"picture-{number:02d}.png" for number in range(len(PROMPTS)))
         for number, name in enumerate(names):

@@ -6,12 +6,16 @@ from autotune.fingerprint import warnings_about
 from autotune.report.figures import Row, counted
 from autotune.search.evidence import rounds_of
 from autotune.search.study import Study
-from autotune.tiers import EXPLAINED, Tier
+from autotune.tiers import EXPLAINED, Tier, is_benign_divergence
 
 
 def trust_lines(study: Study) -> tuple[str, ...]:
     """Return how sure a study's figures are: rounds, ties, noise floor, the machine, its changes."""
-    lines = (_confirmation(study), _ties(study), _noise_floor(study), _machine(study), *changes(study))
+    lines = (
+        *(_confirmation(study), _ties(study), _noise_floor(study), _machine(study)),
+        *_divergence(study),
+        *changes(study),
+    )
     return tuple(line for line in lines if line)
 
 
@@ -61,6 +65,22 @@ def _ties(study: Study) -> str:
     if not tied:
         return ""
     return f"As fast as trial {best.number}, as far as rounds can tell: trial {', '.join(tied)}."
+
+
+def _divergence(study: Study) -> tuple[str, ...]:
+    """What is to be thought of pictures of the front that show something else."""
+    floor, found = study.noise_floor, list[str]()
+    for trial in study.front():
+        measured = study.settled(trial)
+        if measured is None or not measured.likeness.divergence_rate:
+            continue
+        pairs = len(measured.likeness.haarpsi)
+        diverged = round(measured.likeness.divergence_rate * pairs)
+        said = f"Trial {trial.number}: {diverged} of {pairs} pictures show something else than the reference"
+        is_harmless = floor is not None and is_benign_divergence(diverged, pairs, floor.diverged, floor.pairs)
+        often = "no more often than after harmless changes" if is_harmless else "more often than by chance"
+        found.append(f"{said}, {often}." if floor is not None else f"{said}.")
+    return tuple(found)
 
 
 def _noise_floor(study: Study) -> str:

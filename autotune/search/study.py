@@ -22,7 +22,7 @@ from autotune.search.shortfall import nothing_fits
 from autotune.store import history
 from autotune.store.engine import Database
 from autotune.store.records import CheckRecord, TrialRecord
-from autotune.tiers import Tier, tier
+from autotune.tiers import Tier, has_visible_flaw, tier
 
 _FEWEST_ROUNDS = 2
 _ROOM = 2.0  # without a limit, the hypervolume counts what is better than twice the baseline's loss
@@ -124,7 +124,7 @@ class Study:
         return tier(
             measured.similarity,
             floor=floor.median if floor is not None else None,
-            has_flaws=bool(measured.likeness.flaws),
+            has_flaws=has_visible_flaw(measured.likeness.flaws),
         )
 
     def fit(self) -> tuple[TrialRecord, ...]:

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.gpu, pytest.mark.timeout(1800)]
 
 MIB = 2**20
 WORKLOAD = Workload(model="demo", prompts=DEMO_PROMPTS[:4], steps=20, guidance=3.0, batch=4)
-PROTOCOL = Protocol(settle_max=4, calls_min=3, calls_max=5)
+PROTOCOL = Protocol(settle_max=4, busy_s=0.0, calls_min=3, calls_max=5)
 
 
 class Card:
@@ -88,12 +88,12 @@ def test_every_value_of_every_knob_takes_effect(card: Card) -> None:
                 continue
             outcome = card.measure(settings)
             row: dict[str, object] = {"settings": describe_settings(settings)}
-            if isinstance(outcome, Failure):
-                failures.append(f"{describe_settings(settings)}: {outcome.kind.value}: {outcome.message}")
-                row |= {"failure": outcome.kind.value, "message": outcome.message}
-            else:
+            if isinstance(outcome, Measurement):
                 row |= {"latency_s": outcome.latency_s, "memory_bytes": outcome.memory_bytes}
                 row |= {"similarity": outcome.similarity, "cold_s": outcome.cold_s}
+            elif isinstance(outcome, Failure):
+                failures.append(f"{describe_settings(settings)}: {outcome.kind.value}: {outcome.message}")
+                row |= {"failure": outcome.kind.value, "message": outcome.message}
             rows.append(row)
     keep(rows)
 

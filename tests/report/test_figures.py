@@ -57,7 +57,8 @@ def test_the_front_is_listed_from_the_fastest_on(study: Study) -> None:
 
 def test_the_answer_compares_the_knee_with_the_baseline(study: Study) -> None:
     """Speed, memory, similarity."""
-    assert answer(rows(study)) == "knee: 2.18× faster than untuned, 55 % of the memory, similarity 0.99 (equivalent)."
+    figures = "55 % of the memory, similarity 0.99 (equivalent)"
+    assert answer(rows(study)) == f"knee: 2.18× faster than untuned, {figures}."
 
 
 def test_the_answer_is_honest_when_nothing_was_gained(study: Study) -> None:

@@ -20,7 +20,7 @@ WORKLOAD = Workload(
     guidance=3.0,
     batch=1,
 )
-PROTOCOL = Protocol(settle_min=2, settle_max=3, calls_min=3, calls_max=3)
+PROTOCOL = Protocol(settle_min=2, settle_max=3, calls_min=3, calls_max=3, retries=0)
 
 
 @pytest.fixture(scope="module")
