@@ -152,8 +152,10 @@ def test_limits_and_objectives_are_found_by_name() -> None:
         (
             "objectives",
             (),
-            "The plan has no objectives. Name at least one of: latency_s, memory_bytes, similarity, "
-            "energy_j.",
+            (
+                "The plan has no objectives. Name at least one of: latency_s, memory_bytes, similarity, "
+                "energy_j."
+            ),
         ),
         (
             "objectives",
