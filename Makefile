@@ -26,7 +26,7 @@ RUN          := $(BIN)/python
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check bench bench-measure bench-forecast bench-cases docs golden study gpu-check constraints clean
+.PHONY: help setup demo test test-fast check bench bench-measure bench-forecast bench-cases docs golden study gpu-check gpu-tests gpu-study constraints clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -80,17 +80,23 @@ golden: setup ## Write the golden files again; review the diff
 	$(PYTEST) -m "golden and not gpu" --rewrite-golden -p no:randomly
 
 # On a machine whose Python already has everything: make gpu-check NO_SETUP=1 RUN=python3
-gpu-check: $(if $(NO_SETUP),,setup) ## On a machine with CUDA: the tests marked gpu and the demo study; results under studies/gpu
+gpu-check: gpu-tests gpu-study ## On a machine with CUDA: the tests marked gpu and the demo study; results under studies/gpu
+	@test "$$(cat $(GPU_STUDY)/tests.exit)" = 0
+
+gpu-tests: $(if $(NO_SETUP),,setup) ## The first half of gpu-check: what only a card can show
 	mkdir -p $(GPU_STUDY) $(GPU_WORK)
 	AUTOTUNE_REQUIRE=gpu AUTOTUNE_GPU_RESULTS=$(GPU_STUDY) $(RUN) -m pytest -m gpu --junitxml=$(GPU_STUDY)/tests.xml tests/gpu; \
 	  echo $$? > $(GPU_STUDY)/tests.exit
 	$(RUN) -m autotune doctor --json > $(GPU_STUDY)/doctor.json || true
-	$(RUN) -m autotune tune demo --device cuda --study gpu-demo --storage $(GPU_WORK)/study.db --trials 60 --time 5m --trial-time 2m \
-	  --knob compile=none,regional,full --knob compile_vae=false,true
+
+gpu-study: $(if $(NO_SETUP),,setup) ## The second half: the demo model tuned, confirmed, exported and verified
+	mkdir -p $(GPU_STUDY) $(GPU_WORK)
+	$(RUN) -m autotune tune $(GPU_STUDY)/plan.toml --storage $(GPU_WORK)/study.db
+	$(RUN) -m autotune show gpu-demo --storage $(GPU_WORK)/study.db > $(GPU_STUDY)/front.txt
 	$(RUN) -m autotune show gpu-demo --all --json --storage $(GPU_WORK)/study.db > $(GPU_STUDY)/demo.json
-	$(RUN) -m autotune export gpu-demo -o $(GPU_STUDY)/recipe.json --force --storage $(GPU_WORK)/study.db
+	$(RUN) -m autotune export gpu-demo -o $(GPU_STUDY)/recipe.json --pick fastest --force --storage $(GPU_WORK)/study.db
 	$(RUN) -m autotune report gpu-demo -o $(GPU_STUDY)/report.html --force --storage $(GPU_WORK)/study.db
-	@test "$$(cat $(GPU_STUDY)/tests.exit)" = 0
+	$(RUN) -m autotune verify $(GPU_STUDY)/recipe.json --json > $(GPU_STUDY)/verify.json; echo $$? > $(GPU_STUDY)/verify.exit
 
 study: setup ## The demo model with every knob of a CPU, a quarter of an hour; results under studies/demo-cpu
 	mkdir -p build/study

@@ -3,66 +3,16 @@
 `make gpu-check` runs these and keeps what they measured as `studies/gpu/knobs.json`.
 """
 
-import json
-import os
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from autotune.demo import DEMO_PROMPTS
-from autotune.job import Job, Protocol
-from autotune.knob import Value
-from autotune.knobs import all_knobs
-from autotune.measurement import Failure, FailureKind, Measurement, Outcome
-from autotune.recipe import Recipe, describe_settings
-from autotune.runners.local import LocalRunner
-from autotune.space import SearchSpace, build_space
-from autotune.workload import Workload
+from autotune.measurement import Failure, FailureKind, Measurement
+from autotune.recipe import describe_settings
+
+from .conftest import Card, keep
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(1800)]
 
 MIB = 2**20
-WORKLOAD = Workload(model="demo", prompts=DEMO_PROMPTS[:4], steps=20, guidance=3.0, batch=4)
-PROTOCOL = Protocol(settle_max=4, busy_s=0.0, calls_min=3, calls_max=5)
-
-
-class Card:
-    """A runner on the first GPU, with reference pictures."""
-
-    def __init__(self, runner: LocalRunner, folder: Path) -> None:
-        """Make the reference pictures."""
-        self.runner, self.folder, self.count = runner, folder, 0
-        situation = runner.probe(WORKLOAD, "cuda")
-        self.workload = situation.workload
-        self.space: SearchSpace = build_space(all_knobs(), situation, allow_approximate=True)
-        self.reference = folder / "reference"
-        made = self.measure({}, role="reference", folder=str(self.reference))
-
-        assert isinstance(made, Measurement), made
-
-    def measure(self, settings: dict[str, Value], **changes: object) -> Outcome:
-        """Measure settings on the GPU."""
-        self.count += 1
-        fields: dict[str, object] = {
-            "recipe": Recipe(model="demo", settings=settings),
-            "workload": self.workload,
-            "device": "cuda:0",
-            "folder": str(self.folder / f"trial-{self.count:03d}"),
-            "reference": str(self.reference),
-            "cache": str(self.folder / "cache"),
-            "protocol": PROTOCOL,
-            "time_limit_s": 300.0,
-            **changes,
-        }
-        return self.runner(Job(**fields))  # type: ignore[arg-type]
-
-
-@pytest.fixture(scope="module")
-def card(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Card]:
-    """Return the first GPU with reference pictures made."""
-    with LocalRunner() as runner:
-        yield Card(runner, tmp_path_factory.mktemp("cuda"))
 
 
 def test_the_fork_server_never_opens_the_gpu(card: Card) -> None:
@@ -95,7 +45,7 @@ def test_every_value_of_every_knob_takes_effect(card: Card) -> None:
                 failures.append(f"{describe_settings(settings)}: {outcome.kind.value}: {outcome.message}")
                 row |= {"failure": outcome.kind.value, "message": outcome.message}
             rows.append(row)
-    keep(rows)
+    keep("knobs.json", rows)
 
     assert not failures, "\n".join(failures)
 
@@ -137,11 +87,3 @@ def test_a_generous_limit_changes_nothing(card: Card) -> None:
 
     assert isinstance(outcome, Measurement), outcome
     assert outcome.similarity == pytest.approx(1.0, abs=1e-3)
-
-
-def keep(rows: list[dict[str, object]]) -> None:
-    """Write what was measured to the folder that `make gpu-check` names."""
-    folder = os.environ.get("AUTOTUNE_GPU_RESULTS")
-    if folder:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        (Path(folder) / "knobs.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
