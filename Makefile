@@ -26,7 +26,7 @@ RUN          := $(BIN)/python
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check bench bench-measure bench-forecast bench-cases docs golden study gpu-check gpu-tests gpu-study constraints clean
+.PHONY: help setup demo test test-fast check bench bench-measure bench-forecast bench-cases bench-tiers docs golden study gpu-check gpu-tests gpu-study constraints clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -72,6 +72,9 @@ bench-forecast: setup ## How far the forecast of memory is from all that was mea
 
 bench-cases: setup ## Measure on this CPU what recipes need, the demo model's and full-size ones; results under studies/forecast-cpu
 	$(BIN)/python -m tests.bench.weigh_cases
+
+bench-tiers: setup ## How faithful every value of every knob is on the demo model
+	$(BIN)/python -m tests.bench.tiers
 
 docs: setup ## Write the reference again from the code
 	$(BIN)/python docs/generate.py
