@@ -2,6 +2,7 @@
 
 import json
 import math
+import mmap
 import os
 import subprocess
 import sys
@@ -92,12 +93,14 @@ def test_the_cpu_seconds_of_a_call_are_its_own() -> None:
 @linux
 def test_the_memory_of_a_call_is_what_it_left_behind() -> None:
     """Live memory grows by what is kept, but not by what the caller says that it keeps itself."""
-    ballast: list[bytearray] = []
+    ballast: list[mmap.mmap] = []
     kept = [0]
     conditions = watch_conditions("cpu", 1, kept_bytes=lambda: kept[0])
 
     def hoard() -> None:
-        ballast.append(bytearray(os.urandom(1)) * 2**25)
+        block = mmap.mmap(-1, 2**25, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # not of malloc's own
+        block.write(b"x" * 2**25)
+        ballast.append(block)
 
     before = conditions.during(lambda: None).held_bytes
     after = conditions.during(hoard).held_bytes

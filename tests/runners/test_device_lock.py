@@ -69,8 +69,9 @@ def hold(device: str, purpose: str, seconds: float = 60.0, *, user: int = 0) -> 
 
 def _open_to_all(folder: Path) -> None:
     """Let other users come as far as to the folder."""
-    for path in folder.parents[:3]:
-        path.chmod(0o755)
+    for path in folder.parents:
+        if path.stat().st_uid == os.getuid() and path != path.parent and not path.stat().st_mode & 0o001:
+            path.chmod(0o755)
 
 
 def take(device: str, said: list[str], *, patience_s: float = 30.0) -> bool:

@@ -56,10 +56,13 @@ def test_a_leak_is_named(measure: Measure) -> None:
     assert any(warning.startswith("leaking: ") for warning in outcome.warnings)
 
 
-def test_a_noisy_neighbour_is_named(measure: Measure) -> None:
+def test_a_noisy_neighbour_is_named(runner: LocalRunner, tmp_path: Path) -> None:
     """What another program takes from a timed call is told, with how much it was."""
-    with neighbours(4):
-        outcome = measure({})
+    reference = str(tmp_path / "reference")
+    made = runner(job({}, tmp_path / "reference", role="reference", workload=LONGER))
+    assert isinstance(made, Measurement), made
+    with neighbours(6):
+        outcome = runner(job({}, tmp_path / "trial", reference=reference, workload=LONGER))
 
     assert isinstance(outcome, Measurement), outcome
     told = [warning for warning in outcome.warnings if warning.startswith("disturbed: ")]
