@@ -131,7 +131,7 @@ class Measurement:
         discarded_s: Wall seconds of timed calls that do not count, since something outside the trial
             disturbed them; `conditions` says what.
         phases_s: Wall seconds of the trial's phases: "fork", "load", "apply", "first call", "settle",
-            "timing", "parts", "memory", "likeness".
+            "timing", "parts", "memory", "likeness", "step error"; "waiting" for the device is none of them.
         conditions: What the machine did while calls were timed: see `pipeline.conditions`. Figures that
             cannot be read are None.
         energy_j: Joules of one call, None where no counter tells.

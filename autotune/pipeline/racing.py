@@ -18,8 +18,6 @@ from autotune.race import MARGIN_PROJECTED, MARGIN_TIMED, loses, projected_s, st
 from autotune.units import format_bytes, format_duration
 
 _CALLS_TO_TELL = 2
-BRIEF_CALLS = 5
-"""Timed calls of a recipe that is far slower than the fastest: enough for an interval of 93.75 %."""
 
 
 class Lost(Exception):  # noqa: N818 - it is how a race ends

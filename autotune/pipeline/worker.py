@@ -29,12 +29,13 @@ from autotune.pipeline.models import model_folder
 from autotune.pipeline.pictures import in_a_row, load_reference, save_pngs, save_reference
 from autotune.pipeline.probe import situate
 from autotune.pipeline.process_memory import AnonymousSampler
-from autotune.pipeline.racing import BRIEF_CALLS, Behind, Lost, Race, timed_with_race
+from autotune.pipeline.racing import Behind, Lost, Race, timed_with_race
 from autotune.pipeline.second_opinions import opinions
 from autotune.pipeline.series import Series
 from autotune.pipeline.step_error import Seen, noted_inputs, record_steps, step_errors
 from autotune.pipeline.stopwatch import compile_cache, seconds_of, settle, time_calls, time_parts
 from autotune.pipeline.verdicts import TrialFailure, classify, shorten
+from autotune.race import BRIEF_CALLS
 
 _SLOWLY_S = 0.1
 _CHANGED_TRAJECTORY = "the recipe takes other steps than the reference"
@@ -120,8 +121,11 @@ def _measure(trial: Trial) -> Outcome:
     weighed = weighed or _weigh(trial, series, memory)
     with trial.during("likeness"):
         made = series.pictures(is_complete=job.is_whole)
-        likeness = _likeness(made, setup, job, seen)
+        likeness = _likeness(made, job)
         names = _save_pictures(made, job)
+    if seen is not None:
+        with trial.during("step error"):
+            likeness = _with_step_error(likeness, setup, job, seen)
     return Measurement(
         calls_s=timed.calls_s,
         warmup_s=(*trial.warmup_s, *timed.dropped_s),
@@ -271,7 +275,7 @@ def _make_pictures(trial: Trial, setup: Setup, series: Series, memory: MemoryWat
                 _check_pictures(call, job)
             save_reference(made, Path(job.folder))
             record_steps(setup, series.plain, Path(job.folder))
-        likeness = judge(made, made) if is_reference else _likeness(made, setup, job, None)
+        likeness = judge(made, made) if is_reference else _likeness(made, job)
         names = _save_pictures(made, job)
     return Measurement(
         calls_s=tuple(calls_s),
@@ -285,22 +289,25 @@ def _make_pictures(trial: Trial, setup: Setup, series: Series, memory: MemoryWat
     )
 
 
-def _likeness(made: list[Tensor], setup: Setup, job: Job, seen: Seen | None) -> Likeness:
-    folder = Path(job.reference)
-    references = load_reference(folder)[: len(made)]
+def _likeness(made: list[Tensor], job: Job) -> Likeness:
+    references = load_reference(Path(job.reference))[: len(made)]
     for pictures in made:
         _check_pictures(pictures, job)
     try:
         likeness = judge(made, references)
     except ValueError as error:
         raise TrialFailure(FailureKind.CORRUPT_PICTURE, str(error)) from error
-    if seen is not None:
-        errors, why = ((), _CHANGED_TRAJECTORY) if _moves(job) else step_errors(setup, seen, folder)
-        likeness = replace(likeness, step_error=errors, why_no_step_error=why)
     if job.extras:
         prompts = [prompt for call in job.workload.calls()[: len(made)] for prompt in call.prompts]
         likeness = replace(likeness, extras=opinions(job.extras, made, references, prompts))
     return likeness
+
+
+def _with_step_error(likeness: Likeness, setup: Setup, job: Job, seen: Seen) -> Likeness:
+    if _moves(job):
+        return replace(likeness, why_no_step_error=_CHANGED_TRAJECTORY)
+    errors, why = step_errors(setup, seen, Path(job.reference))
+    return replace(likeness, step_error=errors, why_no_step_error=why)
 
 
 def _moves(job: Job) -> bool:

@@ -13,12 +13,19 @@ from typing import Any
 from autotune.job import Rival
 from autotune.measurement import Measurement, outcome_from_json
 from autotune.objective import LATENCY, MEMORY, SIMILARITY
-from autotune.race import MARGIN_PROJECTED, MARGIN_TIMED, as_rivals, loses, projected_s, steps_to_watch
+from autotune.race import (
+    BRIEF_CALLS,
+    MARGIN_PROJECTED,
+    MARGIN_TIMED,
+    as_rivals,
+    loses,
+    projected_s,
+    steps_to_watch,
+)
 from autotune.search.choose import choose, front
 
 ORDERS = 200
 PICKS = ("fastest", "knee", "smallest")
-BRIEF_CALLS = 5
 """As `autotune.pipeline.racing` has it, which is not imported here: it needs torch."""
 _OBJECTIVES = (LATENCY, MEMORY, SIMILARITY)
 

@@ -72,6 +72,7 @@ def test_a_trial_is_measured(measure: Measure, tmp_path: Path) -> None:
         "parts",
         "memory",
         "likeness",
+        "step error",
     ]
 
 
@@ -80,7 +81,10 @@ def test_the_phases_are_told_in_order(measure: Measure, phases: list[str]) -> No
     phases.clear()
     measure({})
 
-    assert phases == ["load", "apply", "first call", "settle", "timing", "parts", "memory", "likeness"]
+    assert phases == [
+        *("load", "apply", "first call", "settle", "timing"),
+        *("parts", "memory", "likeness", "step error"),
+    ]
 
 
 def test_fewer_steps_are_faster_and_less_alike(measure: Measure) -> None:
