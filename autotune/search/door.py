@@ -5,6 +5,7 @@ from typing import Any
 
 from autotune.budget import Budget
 from autotune.errors import PlanError
+from autotune.job import Protocol
 from autotune.plan import Plan
 from autotune.search.events import Listener, Stop, ignore
 from autotune.search.study import Study, read_study
@@ -29,6 +30,8 @@ def tune(  # noqa: PLR0913 - what a user may say about a study, all by name and 
     size: str | int | None = None,
     steps: int | None = None,
     batch: int | None = None,
+    frames: int | None = None,
+    confirm: int | None = None,
     device: str = "auto",
     target: str = "",
     study: str | None = None,
@@ -53,7 +56,9 @@ def tune(  # noqa: PLR0913 - what a user may say about a study, all by name and 
         prompts: What to draw.
         size: Such as "1024x768" in pixels; None for the model's own.
         steps: Denoising steps of the untuned baseline.
-        batch: Pictures made by one call.
+        batch: Pictures, or clips, made by one call.
+        frames: Of a clip; None for as many as the pipeline makes.
+        confirm: Rounds in which the best recipes are measured again, 3 where it is None; 0 for none.
         device: Torch device; "auto" takes CUDA where there is one.
         target: A GPU that the device stands in for, such as "rtx-4060": its memory is enforced as a cap.
         study: The study's name; the model's last path component where it is None.
@@ -80,6 +85,8 @@ def tune(  # noqa: PLR0913 - what a user may say about a study, all by name and 
         "size": size,
         "steps": steps,
         "batch": batch,
+        "frames": frames,
+        "confirm": confirm,
         "study": study,
     }
     fixed = {
@@ -128,7 +135,8 @@ def _checked(plan: Plan, asked: Mapping[str, Any], fixed: Mapping[str, Any]) -> 
 def _plan(model: str, asked: Mapping[str, Any], fixed: Mapping[str, Any]) -> Plan:
     """Build the plan of what was asked for, as the command line does."""
     width_px, height_px = (0, 0) if asked["size"] is None else parse_size(str(asked["size"]))
-    work: dict[str, Any] = {name: asked[name] for name in ("steps", "batch") if asked[name] is not None}
+    named = ("steps", "batch", "frames")
+    work: dict[str, Any] = {name: asked[name] for name in named if asked[name] is not None}
     if asked["prompts"] is not None:
         work["prompts"] = tuple(asked["prompts"])
     trials = asked["trials"]
@@ -138,6 +146,7 @@ def _plan(model: str, asked: Mapping[str, Any], fixed: Mapping[str, Any]) -> Pla
         workload=Workload(model=model, width_px=width_px, height_px=height_px, **work),
         memory_limit_bytes=_bytes(asked["vram"]),
         host_memory_limit_bytes=_bytes(asked["host_memory"]),
+        protocol=Protocol() if asked["confirm"] is None else Protocol(confirm_rounds=asked["confirm"]),
         budget=Budget(
             trials=DEFAULT_TRIALS if trials is None and seconds is None else trials, seconds=seconds
         ),
