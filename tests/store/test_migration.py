@@ -30,6 +30,22 @@ def test_the_first_schema_is_read_by_todays_code(tmp_path: Path) -> None:
     assert "84124ba437ea" == study.best("fastest").digest
 
 
+def test_the_second_schema_is_read_by_todays_code(tmp_path: Path) -> None:
+    """A study of schema 2 keeps what was measured beside its trials, and with it its answer."""
+    with sqlite3.connect(tmp_path / "x.db") as connection:
+        connection.executescript((HERE / "schema_2.sql").read_text())
+
+    with open_database(f"sqlite:///{tmp_path / 'x.db'}") as database:
+        study = read_study(database, "golden")
+
+    assert {"floor", "baseline", "confirm", "pictures"} == {check.purpose.value for check in study.checks}
+    best = study.best_trial("fastest")
+    assert "8c3f83dacc07" == best.digest
+    gain = study.gain(best)
+    assert gain is not None
+    assert 2 == gain.rounds
+
+
 def test_migrations_lead_to_todays_tables(tmp_path: Path) -> None:
     """What the migrations build is what the models say, so that neither is forgotten."""
     with open_database(f"sqlite:///{tmp_path / 'x.db'}") as database, database.engine.connect() as connection:
