@@ -30,6 +30,7 @@ def generate(
     is_forced: Force = False,
 ) -> None:
     """Make pictures with a recipe; a clip becomes one moving picture."""
+    from autotune.cli.again import read_recipe
     from autotune.cli.console import remark, say
     from autotune.cli.files import check_writable
 
@@ -37,7 +38,7 @@ def generate(
     for file in files:
         check_writable(file, is_forced=is_forced)
     _check_prompts(prompts)
-    _check_recipe(recipe)
+    read_recipe(recipe)  # before torch is imported, so that a wrong one is refused at once
 
     _silence_libraries()
 
@@ -129,26 +130,3 @@ def _check_prompts(prompts: list[str]) -> None:
 
     if not all(prompt.strip() for prompt in prompts):
         raise UsageError("A prompt is empty. Say what the picture should show.")
-
-
-def _check_recipe(file: Path) -> None:
-    """Read the recipe before torch is imported, so that a wrong one is refused at once.
-
-    Raises:
-        RecipeError: It cannot be read, is no recipe, or was altered.
-        UnknownName: It sets a knob that does not exist.
-    """
-    from autotune.errors import RecipeError
-    from autotune.knobs import knob_named
-    from autotune.recipe import parse_recipe
-
-    try:
-        text = file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise RecipeError(
-            f"There is no recipe '{file}'. Write one: autotune export STUDY -o {file}."
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"Recipe '{file}' cannot be read: {error}.") from error
-    for name in parse_recipe(text, source=str(file)).settings:
-        knob_named(name)

@@ -1,6 +1,5 @@
 """Timing: settle, then time until the interval of the median is narrow, then one more call for the parts."""
 
-import functools
 import gc
 import itertools
 import time
@@ -27,6 +26,7 @@ from autotune.job import Protocol
 from autotune.knob import Setup
 from autotune.measurement import Parts
 from autotune.pipeline.conditions import Conditions, summary
+from autotune.pipeline.watching import watched
 from autotune.samples import half_width, median
 from autotune.workload import Call
 
@@ -258,13 +258,17 @@ def time_parts(setup: Setup, call: Call, make: Callable[..., Any]) -> Parts:
         del begin
         passes.append([text_end[0] or end])
 
+    def now() -> float:
+        _synchronise(setup.device)
+        return time.perf_counter()
+
     pipeline = setup.pipeline
     # Not by the pipeline's own callback, which PixArt lacks: every pipeline ends a step by its scheduler.
     with (
-        _watched(pipeline, "encode_prompt", setup, note_text),
-        _watched(pipeline.scheduler, "set_timesteps", setup, note_begin),
-        _watched(pipeline.scheduler, "step", setup, lambda _begin, end: passes[-1].append(end)),
-        _watched(pipeline.vae, "decode", setup, lambda begin, end: decode_s.append(end - begin)),
+        watched(pipeline, "encode_prompt", note_text, now=now),
+        watched(pipeline.scheduler, "set_timesteps", note_begin, now=now),
+        watched(pipeline.scheduler, "step", lambda _begin, end: passes[-1].append(end), now=now),
+        watched(pipeline.vae, "decode", lambda begin, end: decode_s.append(end - begin), now=now),
     ):
         total, _ = seconds_of(lambda: make(setup, call))
     apart = [[end - begin for begin, end in itertools.pairwise(stamps)] for stamps in passes]
@@ -316,35 +320,6 @@ def no_garbage_collection() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-
-
-@contextmanager
-def _watched(owner: Any, name: str, setup: Setup, note: Callable[[float, float], None]) -> Iterator[None]:
-    """Tell `note` when each call of a method of `owner` begins and ends, while inside."""
-    original = getattr(owner, name, None)
-    if original is None:
-        yield
-        return
-    was_own = name in vars(owner)
-
-    # With the method's own signature: pipelines look at which arguments their scheduler takes.
-    @functools.wraps(original)
-    def watched(*args: Any, **kwargs: Any) -> Any:
-        _synchronise(setup.device)
-        begin = time.perf_counter()
-        result = original(*args, **kwargs)
-        _synchronise(setup.device)
-        note(begin, time.perf_counter())
-        return result
-
-    setattr(owner, name, watched)
-    try:
-        yield
-    finally:
-        if was_own:
-            setattr(owner, name, original)
-        else:
-            delattr(owner, name)
 
 
 def _synchronise(device: str) -> None:
