@@ -8,6 +8,7 @@ import pytest
 from autotune.duel import Verdict
 from autotune.job import Protocol, Rival
 from autotune.measurement import Likeness, Measurement, Memory, Parts
+from autotune.race import BRIEF_CALLS
 from tests.bench import fixed_cost, racing, rules, series
 from tests.bench.racing import Recorded
 
@@ -132,7 +133,7 @@ def test_what_is_small_and_far_behind_is_timed_briefly() -> None:
     """How slow exactly it is matters little; nor is it lost."""
     known = racing.race(trial(3.0, memory_bytes=500), [RIVAL])[1]
     assert known is not None
-    assert len(known.calls_s) == racing.BRIEF_CALLS
+    assert len(known.calls_s) == BRIEF_CALLS
 
 
 def test_nothing_is_raced_against_nobody() -> None:
