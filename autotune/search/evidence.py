@@ -187,7 +187,9 @@ def settled(
     if latency_s is not None:
         changed = replace(changed, calls_s=(latency_s,))
     if pictures is not None:
-        flaws = tuple(dict.fromkeys((*measurement.likeness.flaws, *pictures.likeness.flaws)))
+        known = {flaw.partition(":")[0] for flaw in pictures.likeness.flaws}
+        others = (flaw for flaw in measurement.likeness.flaws if flaw.partition(":")[0] not in known)
+        flaws = (*pictures.likeness.flaws, *others)
         likeness = replace(pictures.likeness, flaws=flaws, step_error=measurement.likeness.step_error)
         changed = replace(changed, likeness=likeness)
     return changed

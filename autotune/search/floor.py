@@ -26,7 +26,8 @@ def harmless(space: SearchSpace) -> Iterator[Settings]:
     found = 0
     for name, values in _HARMLESS.items():
         offered = space.offered.get(name)
-        value = next((value for value in values if offered is not None and value in offered.values), None)
+        others = offered.values[1:] if offered is not None else ()
+        value = next((value for value in values if value in others), None)
         settings = {**space.defaults, name: value} if value is not None else None
         if settings is None or space.why_not(settings) or found == _COUNT:
             continue

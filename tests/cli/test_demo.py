@@ -27,6 +27,8 @@ SMALL = (
     "dtype=float32",
     "--threads",
     "1",
+    "--confirm",
+    "1",
 )
 NARROW = ("--min-similarity", "0.3", "--time", "10m", "--device", "cpu")
 

@@ -20,9 +20,12 @@ LONGER = replace(WORKLOAD, steps=20)
 
 @contextmanager
 def neighbours(count: int) -> Iterator[None]:
-    """Keep so many cores busy meanwhile."""
+    """Keep so many cores busy meanwhile, each from a session of its own, as other users' programs are.
+
+    The kernel shares CPUs out by session: all of one session together would take half of them.
+    """
     burn = [sys.executable, "-c", "while True: pass"]
-    running = [subprocess.Popen(burn) for _ in range(count)]
+    running = [subprocess.Popen(burn, start_new_session=True) for _ in range(count)]
     try:
         yield
     finally:
@@ -61,7 +64,7 @@ def test_a_noisy_neighbour_is_named(runner: LocalRunner, tmp_path: Path) -> None
     reference = str(tmp_path / "reference")
     made = runner(job({}, tmp_path / "reference", role="reference", workload=LONGER))
     assert isinstance(made, Measurement), made
-    with neighbours(6):
+    with neighbours(4):
         outcome = runner(job({}, tmp_path / "trial", reference=reference, workload=LONGER))
 
     assert isinstance(outcome, Measurement), outcome

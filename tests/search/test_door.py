@@ -8,7 +8,10 @@ from autotune.search.door import _plan, tune
 from tests.search import synthetic
 
 NOTHING = dict.fromkeys(
-    ("vram", "host_memory", "trials", "time", "prompts", "size", "steps", "batch", "study")
+    (
+        *("vram", "host_memory", "trials", "time", "prompts", "size", "steps", "batch", "study"),
+        *("frames", "confirm"),
+    )
 )
 
 
