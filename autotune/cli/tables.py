@@ -1,5 +1,6 @@
 """Tables of studies and trials: fixed columns, one line a row, nothing that only a colour says."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -201,7 +202,7 @@ def _say_cold_start(row: Row) -> None:
     if row.fresh_cold_s is not None:
         say(f"    with nothing compiled before: {format_duration(row.fresh_cold_s)}")
     if row.break_even:
-        say(f"    repaid after {row.break_even:,.0f} pictures, against the untuned baseline")
+        say(f"    repaid after {counted(math.ceil(row.break_even), 'picture')}, against the untuned baseline")
 
 
 def _say_conditions(conditions: "object") -> None:
