@@ -99,7 +99,8 @@ def test_the_memory_of_a_call_is_what_it_left_behind() -> None:
 
     def hoard() -> None:
         block = mmap.mmap(-1, 2**25, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # not of malloc's own
-        block.write(b"x" * 2**25)
+        for page in range(0, len(block), mmap.PAGESIZE):
+            block[page] = 1
         ballast.append(block)
 
     before = conditions.during(lambda: None).held_bytes

@@ -16,7 +16,7 @@ from tests.search import synthetic
 from tests.search.conftest import Tuner
 
 CONFIRMED = Protocol(baseline_every=0, confirm_rounds=3)
-BATCHED = synthetic.plan(budget=Budget(trials=30), protocol=CONFIRMED, memory_limit_bytes=None)
+BATCHED = synthetic.plan(budget=Budget(trials=16), protocol=CONFIRMED, memory_limit_bytes=None)
 
 
 def changed_by(change: Callable[[Job, Measurement], Outcome]) -> Callable[[Job], Outcome]:
