@@ -185,6 +185,12 @@ class Measurement:
         return median(self.likeness.haarpsi)
 
     @property
+    def clock_mhz(self) -> float | None:
+        """Mean clock of the device while calls were timed, in MHz; None where nobody could read it."""
+        clock = self.conditions.get("sm_clock_mhz")
+        return float(clock) if isinstance(clock, int | float) and clock > 0 else None
+
+    @property
     def cold_s(self) -> float:
         """Wall seconds from the fork to the end of the first call: what a restart costs."""
         return sum(self.phases_s.get(name, 0.0) for name in ("fork", "load", "apply", "first call"))

@@ -80,7 +80,7 @@ def _measure_rounds(session: Session, study: Study, wanted: Sequence[TrialRecord
     baseline = session.recipe(session.space.defaults)
     recipes[baseline.digest] = baseline
     first = 1 + max(evidence.rounds_of(study.checks), default=-1)
-    most = max(rounds, rounds + 2 if rounds >= 3 else rounds)
+    most = rounds + 2 if rounds >= 3 else rounds
     for number, names in enumerate(order(list(recipes), most, seed=session.plan.seed + first)):
         if number >= rounds and not _is_open(study, list(recipes)):
             break

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from autotune.duel import Ratio, ratio
-from autotune.measurement import Measurement, Pruned
+from autotune.measurement import UNRELATED, Measurement, Pruned
 from autotune.recipe import describe_settings
 from autotune.samples import median, quantile
 from autotune.store.records import CheckRecord, Purpose
@@ -69,7 +69,7 @@ def noise_floor(checks: Sequence[CheckRecord]) -> NoiseFloor | None:
     return NoiseFloor(
         median=median(pairs),
         p10=quantile(pairs, 0.1),
-        diverged=sum(value < 0.30 for value in pairs),
+        diverged=sum(value < UNRELATED for value in pairs),
         pairs=len(pairs),
         is_repeatable=is_repeatable,
         variants=variants,
@@ -127,7 +127,7 @@ def ratio_in_rounds(
     if not met:
         return None
     mine_s, others_s = zip(*((mine.latency_s, others.latency_s) for mine, others in met), strict=True)
-    clocks = ([_clock(mine) for mine, _ in met], [_clock(others) for _, others in met])
+    clocks = ([mine.clock_mhz for mine, _ in met], [others.clock_mhz for _, others in met])
     return ratio(mine_s, others_s, clocks=clocks, sd_machine=sd_machine)
 
 
@@ -190,7 +190,12 @@ def settled(
         known = {flaw.partition(":")[0] for flaw in pictures.likeness.flaws}
         others = (flaw for flaw in measurement.likeness.flaws if flaw.partition(":")[0] not in known)
         flaws = (*pictures.likeness.flaws, *others)
-        likeness = replace(pictures.likeness, flaws=flaws, step_error=measurement.likeness.step_error)
+        likeness = replace(
+            pictures.likeness,
+            flaws=flaws,
+            step_error=measurement.likeness.step_error,
+            why_no_step_error=measurement.likeness.why_no_step_error,
+        )
         changed = replace(changed, likeness=likeness)
     return changed
 
@@ -198,8 +203,3 @@ def settled(
 def _measured(found: Mapping[str, CheckRecord], digest: str) -> Measurement | None:
     check = found.get(digest)
     return check.measurement if check is not None else None
-
-
-def _clock(measurement: Measurement) -> float | None:
-    clock = measurement.conditions.get("sm_clock_mhz")
-    return float(clock) if isinstance(clock, (int, float)) else None

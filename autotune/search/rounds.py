@@ -96,7 +96,7 @@ class Rounds:
         for name in left:
             measured = [one for k in complete if (one := found[name, k]) is not None]
             seconds[name] = tuple(one.latency_s for one in measured)
-            clocks[name] = tuple(_clock(one) for one in measured)
+            clocks[name] = tuple(one.clock_mhz for one in measured)
         return Contest(seconds=seconds, clocks=clocks, sd_machine=sd_machine)
 
 
@@ -184,9 +184,3 @@ def _to_do(names: Sequence[str], rounds: int, seed: int, done: Sequence[Turn]) -
     finished = {(turn.name, turn.round) for turn in done}
     orders = order(names, rounds, seed)
     return [(name, k) for k in range(rounds) for name in orders[k] if (name, k) not in finished]
-
-
-def _clock(measurement: Measurement) -> float | None:
-    """Mean clock of the device while calls were timed, in MHz; None where nobody could read it."""
-    clock = measurement.conditions.get("sm_clock_mhz")
-    return float(clock) if isinstance(clock, int | float) and clock > 0 else None

@@ -16,6 +16,7 @@ from autotune.plan import Plan
 from autotune.recipe import Recipe
 from autotune.search.events import CheckFinished, CheckStarted, Listener, Stop
 from autotune.search.reference import PATIENCE_S
+from autotune.search.rounds import round_protocol
 from autotune.search.sampler import SpaceSampler
 from autotune.search.study import Study
 from autotune.space import SearchSpace
@@ -77,9 +78,7 @@ class Session:
 
     def round_job(self, recipe: Recipe, folder: Path) -> Job:
         """Return the job of one round: a fresh process, settled, timed three times, and nothing else."""
-        protocol = replace(
-            self.plan.protocol, settle_max=4, busy_s=0.0, calls_min=3, calls_max=3, pairs=3, race=False
-        )
+        protocol = replace(round_protocol(self.plan.protocol), busy_s=0.0, pairs=3)
         return self.job(recipe, folder, protocol=protocol, is_whole=False)
 
 

@@ -269,6 +269,7 @@ class Study:
             "speedup_high": gain.high if gain is not None else None,
             "rounds": gain.rounds if gain is not None else None,
             "memory_bytes": measurement.memory_bytes,
+            "least_memory_bytes": evidence.least_memory(self.checks, trial.digest, first.latency_s),
             "similarity": measurement.similarity,
             "tier": found_tier.value if found_tier is not None else None,
             "cold_s": measurement.cold_s,
