@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from autotune.errors import PlanError
 from autotune.units import format_duration
 
+LOOKAHEAD = 20
+"""Trials over which the gain is expected."""
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -14,10 +17,13 @@ class Budget:
     Attributes:
         trials: Number of trials, at least 1.
         seconds: Wall seconds, above 0.
+        gain: The study stops where the front is expected to gain less than this share in the next
+            `LOOKAHEAD` trials, between 0 and 1; None to go on.
     """
 
     trials: int | None = None
     seconds: float | None = None
+    gain: float | None = 0.005
 
     def __post_init__(self) -> None:
         """Refuse a budget that lets nothing run.
@@ -27,6 +33,8 @@ class Budget:
         """
         if self.trials is not None and (type(self.trials) is not int or self.trials < 1):
             raise PlanError(f"The budget is {self.trials!r} trials. It must be a whole number of 1 or more.")
+        if self.gain is not None and (type(self.gain) not in (int, float) or not 0 < self.gain < 1):
+            raise PlanError(f"The least gain is {self.gain!r}. It must be a share between 0 and 1, or none.")
         if self.seconds is None:
             return
         if type(self.seconds) not in (int, float) or not 0 < self.seconds < math.inf:

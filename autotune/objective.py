@@ -16,6 +16,7 @@ class Objective:
         name: The metric's name: "latency_s", "memory_bytes", "similarity", "energy_j" or "host_memory_bytes".
         label: Its name for a person.
         higher_is_better: True for similarity only.
+        terms: What it is made of: figures of an `Observation`, each with the factor by which it counts.
         value: The metric of a measurement in its own unit.
         show: The metric as text.
     """
@@ -23,6 +24,7 @@ class Objective:
     name: str
     label: str
     higher_is_better: bool
+    terms: Mapping[str, float]
     value: Callable[[Measurement], float]
     show: Callable[[float], str]
 
@@ -65,6 +67,7 @@ LATENCY = Objective(
     name="latency_s",
     label="latency",
     higher_is_better=False,
+    terms={"latency_s": 1.0},
     value=lambda m: m.latency_s,
     show=format_duration,
 )
@@ -72,6 +75,7 @@ MEMORY = Objective(
     name="memory_bytes",
     label="memory",
     higher_is_better=False,
+    terms={"memory_bytes": 1.0},
     value=lambda m: float(m.memory_bytes),
     show=format_bytes,
 )
@@ -79,6 +83,7 @@ HOST_MEMORY = Objective(
     name="host_memory_bytes",
     label="host memory",
     higher_is_better=False,
+    terms={"host_memory_bytes": 1.0},
     value=lambda m: float(m.host_memory_bytes),
     show=format_bytes,
 )
@@ -87,6 +92,7 @@ SIMILARITY = Objective(
     name="similarity",
     label="similarity",
     higher_is_better=True,
+    terms={"similarity": 1.0},
     value=lambda m: m.similarity,
     show="{:.4f}".format,
 )
@@ -94,6 +100,7 @@ ENERGY = Objective(
     name="energy_j",
     label="energy",
     higher_is_better=False,
+    terms={"energy_j": 1.0},
     value=_energy_j,
     show="{:.3g} J".format,
 )

@@ -17,7 +17,11 @@ from autotune.objective import HOST_MEMORY, MEMORY, OBJECTIVES, SIMILARITY, Limi
 from autotune.units import parse_bytes, parse_duration
 from autotune.workload import Workload
 
-_TOP = ("study", "device", "target", "seed", "objectives", "allow_approximate", "threads")
+_TOP = (
+    *("study", "device", "target", "seed", "sampler", "warm_from"),
+    *("objectives", "allow_approximate", "threads"),
+)
+SAMPLERS = ("surrogate", "tpe", "random", "exhaustive")
 _SECTIONS = ("workload", "limits", "budget", "protocol", "knobs", "extras")
 _LIMITS = ("memory", "host_memory", "similarity", "trial_time")
 _Built = TypeVar("_Built", Budget, Protocol)
@@ -43,6 +47,10 @@ class Plan:
         budget: When to stop.
         trial_time_s: A trial is killed after this many seconds.
         seed: Seed of the sampler.
+        sampler: What proposes recipes, out of `SAMPLERS`: autotune's own surrogate, Optuna's TPE, chance, or
+            every recipe there is, in an order of chance.
+        warm_from: Names of earlier studies in the same storage to learn from; "auto" stands for those of the
+            same family, and nothing for a cold start.
         allow_approximate: Whether knobs that change what is computed are searched.
         knobs: Knob name to the values to search, where not all of them.
         protocol: How a trial is timed.
@@ -61,6 +69,8 @@ class Plan:
     budget: Budget = field(default_factory=Budget)
     trial_time_s: float = 900.0
     seed: int = 0
+    sampler: str = "surrogate"
+    warm_from: tuple[str, ...] = ("auto",)
     allow_approximate: bool = False
     knobs: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
     protocol: Protocol = field(default_factory=Protocol)
@@ -78,6 +88,7 @@ class Plan:
             or self._why_no_objectives()
             or self._why_out_of_range()
             or self._why_unknown_target()
+            or self._why_unknown_sampler()
         )
         if fault:
             raise PlanError(fault)
@@ -98,6 +109,11 @@ class Plan:
         except UnknownName as error:
             return str(error)
         return None
+
+    def _why_unknown_sampler(self) -> str | None:
+        if self.sampler in SAMPLERS:
+            return None
+        return unknown_name_message("sampler", self.sampler, SAMPLERS)
 
     def _why_out_of_range(self) -> str | None:
         floor, memory, host = self.min_similarity, self.memory_limit_bytes, self.host_memory_limit_bytes
@@ -169,7 +185,12 @@ class Plan:
             "protocol": asdict(self.protocol),
         }
         knobs = {name: list(values) for name, values in self.knobs.items()}
-        lists = {"objectives": list(self.objectives), "knobs": knobs, "extras": dict(self.extras)}
+        lists = {
+            "objectives": list(self.objectives),
+            "warm_from": list(self.warm_from),
+            "knobs": knobs,
+            "extras": dict(self.extras),
+        }
         return plain | objects | lists
 
     @classmethod
@@ -233,7 +254,8 @@ def format_plan(plan: Plan) -> str:
         limits["host_memory"] = plan.host_memory_limit_bytes
     limits["similarity"] = "none" if plan.min_similarity is None else plan.min_similarity
     limits["trial_time"] = plan.trial_time_s
-    budget = {"trials": plan.budget.trials, "time": plan.budget.seconds}
+    gain = "none" if plan.budget.gain is None else plan.budget.gain
+    budget = {"trials": plan.budget.trials, "time": plan.budget.seconds, "gain": gain}
     sections: dict[str, Mapping[str, Any]] = {
         "workload": data["workload"],
         "limits": limits,
@@ -274,10 +296,12 @@ def _plan_from_toml(data: Mapping[str, Any]) -> Plan:
     _check_keys(data, (*_TOP, *_SECTIONS))
     workload, limits, budget = (_section(data, title) for title in ("workload", "limits", "budget"))
     _check_keys(limits, _LIMITS, title="limits")
-    _check_keys(budget, ("trials", "time"), title="budget")
+    _check_keys(budget, ("trials", "time", "gain"), title="budget")
     values: dict[str, Any] = {"study": str(workload.get("model", "")).rstrip("/").rpartition("/")[2]}
     values |= {name: value for name, value in data.items() if name not in ("limits", "budget")}
     values["budget"] = {"trials": budget.get("trials")}
+    if "gain" in budget:
+        values["budget"]["gain"] = None if budget["gain"] == "none" else budget["gain"]
     if "time" in budget:
         values["budget"]["seconds"] = parse_duration(str(budget["time"]))
     if limits.get("memory", "none") != "none":

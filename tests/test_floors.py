@@ -41,6 +41,7 @@ OWNERS: dict[str, dict[str, str]] = {
     "tokenizers": {"demo": ""},
     "huggingface_hub": {"pipeline": "", "knobs": "lazily"},
     "numpy": {"pipeline": "", "demo": "", "store": "", "search": "", "report": ""},
+    "scipy": {"search": ""},
     "PIL": {"pipeline": "", "demo": "", "store": "", "report": "", "cli": "lazily"},
     "sqlalchemy": {"store": ""},
     "alembic": {"store": ""},

@@ -43,6 +43,9 @@ class Flags:
     threads: int | None = None
     study: str | None = None
     seed: int | None = None
+    sampler: str | None = None
+    warm_from: tuple[str, ...] | None = None
+    gain: str | None = None
     allow_approximate: bool | None = None
     confirm: int | None = None
     knobs: tuple[str, ...] = ()
@@ -74,8 +77,10 @@ def plan_from_flags(flags: Flags, base: Plan | None = None) -> Plan:
         knobs={**plan.knobs, **parse_knobs(flags.knobs)},
         protocol=_protocol(flags, plan.protocol),
     )
-    same_name = ("device", "target", "threads", "study", "seed", "allow_approximate")
+    same_name = ("device", "target", "threads", "study", "seed", "sampler", "allow_approximate")
     given = {name: value for name in same_name if (value := getattr(flags, name)) is not None}
+    if flags.warm_from is not None:
+        given["warm_from"] = () if flags.warm_from == ("none",) else flags.warm_from
     return replace(plan, **given)
 
 
@@ -183,7 +188,19 @@ def _budget(flags: Flags, budget: Budget) -> Budget:
     seconds = budget.seconds if flags.time is None else parse_duration(flags.time)
     if trials is not None and trials < 1:
         raise UsageError(f"'--trials {trials}' measures nothing. It must be 1 or more.")
-    return Budget(trials=DEFAULT_TRIALS if trials is None and seconds is None else trials, seconds=seconds)
+    bound = DEFAULT_TRIALS if trials is None and seconds is None else trials
+    return Budget(trials=bound, seconds=seconds, gain=_gain(flags.gain, budget.gain))
+
+
+def _gain(share: str | None, unchanged: float | None) -> float | None:
+    if share is None:
+        return unchanged
+    if share.lower() in _NO_LIMIT:
+        return None
+    try:
+        return float(share[:-1]) / 100 if share.endswith("%") else float(share)
+    except ValueError:
+        raise UsageError(f"'--gain {share}' is no share. Write it like '0.5%' or 0.005, or 'none'.") from None
 
 
 def _memory(amount: str | None, limit_bytes: int | None) -> int | None:

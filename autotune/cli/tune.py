@@ -52,6 +52,21 @@ def tune(
     threads: Annotated[_Count, typer.Option(metavar="N", help="CPU threads of torch.")] = None,
     study: Annotated[_Text, typer.Option(metavar="NAME", help="Name of the study.")] = None,
     seed: Annotated[_Count, typer.Option(metavar="N", help="Seed of the search.")] = None,
+    sampler: Annotated[
+        _Text, typer.Option(metavar="NAME", help="surrogate, tpe, random or exhaustive.")
+    ] = None,
+    warm_from: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STUDY", help="Learn from an earlier study; repeatable; auto, or none for a cold start."
+        ),
+    ] = None,
+    gain: Annotated[
+        _Text,
+        typer.Option(
+            metavar="SHARE", help="Stop where 20 more trials are expected to gain less: 0.5%, none."
+        ),
+    ] = None,
     allow_approximate: Annotated[
         bool | None,
         typer.Option(
@@ -104,6 +119,9 @@ def tune(
         threads=threads,
         study=study,
         seed=seed,
+        sampler=sampler,
+        warm_from=tuple(warm_from) if warm_from else None,
+        gain=gain,
         allow_approximate=allow_approximate,
         confirm=confirm,
         knobs=tuple(knob or ()),

@@ -9,6 +9,7 @@ from optuna_dashboard import save_note, save_plotly_graph_object
 
 from autotune.measurement import Failure, FailureKind, Measurement, Pruned
 from autotune.objective import violations
+from autotune.observation import observe
 from autotune.plan import Plan
 from autotune.search.figure import front_figure
 from autotune.search.notes import study_note, trial_note
@@ -24,6 +25,8 @@ METRICS = {
     "similarity": "similarity",
     "energy_j": "energy_j",
 }
+OBSERVATION = "autotune:observation"
+"""Key of the system attribute of a trial that holds its `Observation`."""
 _FAILED, _UNWANTED = "failed", "outside the plan's knobs"
 
 
@@ -45,6 +48,7 @@ def tell(optuna_study: OptunaStudy, trial: TrialRecord, *, study: Study, folders
     handle = Trial(optuna_study, trial_id)
     for name, value in _attributes(trial).items():
         handle.set_user_attr(name, value)
+    _note_observation(handle, trial, study)
     _set_constraints(handle, trial, study.plan)
     save_note(handle, trial_note(trial, study, picture_url=_picture_url(handle, trial, folders)))
     if isinstance(trial.outcome, Measurement):
@@ -82,6 +86,16 @@ def _attributes(trial: TrialRecord) -> dict[str, Any]:
     if isinstance(trial.outcome, Pruned):
         return attributes | {"outcome": "pruned", "message": trial.outcome.message}
     return attributes | {"outcome": "measured", "seconds": _seconds(trial)}
+
+
+def _note_observation(handle: Trial, trial: TrialRecord, study: Study) -> None:
+    """Keep what the sampler learns from: it reads nothing but Optuna's storage."""
+    if trial.outcome is None:
+        return
+    limit = None if trial.is_baseline else study.plan.memory_cap_on(study.situation.target.kind)
+    seen = observe(trial.outcome, seconds=trial.seconds, memory_limit_bytes=limit)
+    if seen is not None:
+        handle.storage.set_trial_system_attr(handle._trial_id, OBSERVATION, seen.to_json())
 
 
 def _seconds(trial: TrialRecord) -> dict[str, float]:
