@@ -1,0 +1,1 @@
+"""Problems to replay a search on: synthetic ones, and tables of what was really measured."""
