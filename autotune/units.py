@@ -7,6 +7,7 @@ from autotune.errors import UsageError
 
 _NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)"
 _MINUTES_IN_HOUR = 60
+_LEAST_PERCENT, _ALMOST_ALL = 0.01, 99
 _BINARY = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _BYTES = (
     {"": 1, "b": 1}
@@ -25,6 +26,10 @@ _SECONDS = (
 _BYTES_FORM = re.compile(rf"({_NUMBER}(?:e[+-]?\d+)?)\s*([a-z]*)", re.IGNORECASE)
 _PLAIN_FORM = re.compile(rf"{_NUMBER}(?:e[+-]?\d+)?", re.IGNORECASE)
 _PIECE = re.compile(rf"\s*({_NUMBER})\s*([a-zµμ]+)\s*", re.IGNORECASE)
+_PRICE_FORM = re.compile(
+    rf"(?P<before>[^\s\d./,-]*)\s*(?P<amount>{_NUMBER})\s*(?P<after>[^\s\d./,-]*)\s*(?:/|per)\s*(?:h|hour)",
+    re.IGNORECASE,
+)
 _SIZE_FORM = re.compile(r"(\d+)(?:\s*[x×]\s*(\d+))?", re.IGNORECASE)
 
 
@@ -97,6 +102,62 @@ def parse_size(text: str) -> tuple[int, int]:
     return width, height
 
 
+def parse_price(text: str) -> tuple[float, str]:
+    """Return the price of an hour as (amount, currency): an amount above zero, the currency as it was written.
+
+    Raises:
+        UsageError: It is no price of an hour, or none above zero.
+
+    >>> parse_price("2.50 USD/h"), parse_price("$0.4/h"), parse_price("3 € per hour")
+    ((2.5, 'USD'), (0.4, '$'), (3.0, '€'))
+    """
+    form = _PRICE_FORM.fullmatch(text.strip())
+    currency = (form["before"] or form["after"]) if form else ""
+    if form is None or not currency or (form["before"] and form["after"]):
+        raise UsageError(f"'{text}' is no price of an hour. Write it like '2.50 USD/h'.")
+    amount = float(form["amount"])
+    if not 0 < amount < math.inf:
+        raise UsageError(f"'{text}' is no price above zero. Write it like '2.50 USD/h'.")
+    return amount, currency
+
+
+def parse_money(text: str, currency: str) -> float:
+    """Return an amount of money in a currency, which may be written beside it or left out.
+
+    Raises:
+        UsageError: It is no such amount, or none above zero.
+
+    >>> parse_money("1.20 USD", "USD"), parse_money("$1.20", "$"), parse_money("1.2", "USD")
+    (1.2, 1.2, 1.2)
+    """
+    return _amount(text, currency, what=f"amount of {currency}", example=f"1.20 {currency}")
+
+
+def parse_energy(text: str) -> float:
+    """Return joules; a bare number counts joules.
+
+    Raises:
+        UsageError: It is no amount of energy, or none above zero.
+
+    >>> parse_energy("50 J"), parse_energy("1.5 kJ"), parse_energy("50")
+    (50.0, 1500.0, 50.0)
+    """
+    bare = text.strip()
+    is_thousands = bare.lower().endswith("kj")
+    joules = _amount(bare[:-2] if is_thousands else bare, "J", what="amount of energy", example="50 J")
+    return joules * 1000 if is_thousands else joules
+
+
+def format_money(amount: float, currency: str) -> str:
+    """Return an amount of money for a person: to the hundredth, or two digits that matter where it is small.
+
+    >>> format_money(12.345, "USD"), format_money(0.0123, "USD"), format_money(0.5, "€")
+    ('12.35 USD', '0.012 USD', '0.50 €')
+    """
+    digits = f"{amount:.2f}" if abs(amount) >= 0.1 or amount == 0 else f"{amount:.2g}"
+    return f"{digits} {currency}"
+
+
 def format_bytes(amount_bytes: float) -> str:
     """Return an amount of memory for a person, with three digits at most before it is rounded.
 
@@ -142,6 +203,22 @@ def format_duration(duration_s: float) -> str:
     return f"{hours} h" + (f" {minutes} min" if minutes else "")
 
 
+def format_share(share: float) -> str:
+    """Return a share of 1 in per cent, with two digits that count below 10 %.
+
+    >>> format_share(0.005), format_share(0.00213), format_share(0.0817), format_share(0.5), format_share(0.0)
+    ('0.5 %', '0.21 %', '8.2 %', '50 %', '0 %')
+    >>> format_share(3e-6), format_share(0.9999)
+    ('less than 0.01 %', 'almost 100 %')
+    """
+    percent = 100 * share
+    if 0 < percent < _LEAST_PERCENT:
+        return f"less than {_LEAST_PERCENT} %"
+    if _ALMOST_ALL < percent < 100:
+        return "almost 100 %"
+    return f"{percent:.2g} %" if percent < _ALMOST_ALL else f"{percent:.0f} %"
+
+
 def _sum_of_pieces(text: str) -> float | None:
     """Seconds of "1 h 30 min", or None where a piece is no number with a unit or the units do not fall."""
     total, smallest, end = 0.0, math.inf, 0
@@ -152,6 +229,17 @@ def _sum_of_pieces(text: str) -> float | None:
             return None
         total, smallest, end = total + float(piece[1]) * factor, factor, piece.end()
     return total if text else None
+
+
+def _amount(text: str, unit: str, *, what: str, example: str) -> float:
+    """The number of a text that has a unit before it, after it, or none."""
+    bare = text.strip()
+    number = (bare.removeprefix(unit) if bare.startswith(unit) else bare.removesuffix(unit)).strip()
+    if not _PLAIN_FORM.fullmatch(number):
+        raise UsageError(f"'{text}' is no {what}. Write it like '{example}'.")
+    if not 0 < float(number) < math.inf:
+        raise UsageError(f"'{text}' is {_what_is_wrong(float(number))}. Write it like '{example}'.")
+    return float(number)
 
 
 def _three_digits(number: float) -> str:

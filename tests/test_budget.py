@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autotune.budget import Budget, stop_reason, time_left
+from autotune.budget import Budget, describe_budget, stop_reason, time_left
 from autotune.errors import PlanError
 
 LAW = settings(max_examples=100, deadline=None)
@@ -51,6 +51,59 @@ def test_the_bound_that_is_reached_first_stops_the_study_and_is_named(
     reason = stop_reason(budget, trials_done, elapsed_s=elapsed_s)
 
     assert expected == reason
+
+
+@pytest.mark.parametrize(
+    ("budget", "gain", "expected"),
+    [
+        (Budget(trials=40), None, None),
+        (Budget(trials=40), 0.005, None),
+        (Budget(gain=None), 0.0, None),
+        (
+            Budget(trials=40),
+            0.0021,
+            "the front is expected to gain less than 0.5 % in the next 20 trials (0.21 %)",
+        ),
+        (Budget(gain=0.02), 0.0, "the front is expected to gain less than 2 % in the next 20 trials (0 %)"),
+    ],
+)
+def test_a_study_stops_where_little_is_to_be_gained(
+    budget: Budget, gain: float | None, expected: str | None
+) -> None:
+    """Below the plan's share, with what is expected; never while nobody can tell, or where none is asked."""
+    assert expected == stop_reason(budget, 30, elapsed_s=60.0, gain=gain)
+
+
+def test_what_is_spent_is_named_before_what_is_not_gained() -> None:
+    """The budget is a fact, the gain a guess."""
+    assert "the budget of 30 trials is spent" == stop_reason(Budget(trials=30), 30, elapsed_s=1.0, gain=0.0)
+
+
+@pytest.mark.parametrize("gain", [0, 1, -0.1, 2.0, True, "0.5%", math.nan])
+def test_a_gain_that_is_no_share_is_refused(gain: object) -> None:
+    """Nought is no bound either: that is none."""
+    with pytest.raises(PlanError) as refusal:
+        Budget(gain=gain)  # type: ignore[arg-type]
+
+    assert f"The least gain is {gain!r}. It must be a share between 0 and 1, or none." == str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("budget", "expected"),
+    [
+        (Budget(gain=None), "until Ctrl-C"),
+        (Budget(trials=1, gain=None), "1 trial"),
+        (Budget(trials=40, seconds=60.0, gain=None), "40 trials or 1 min"),
+        (Budget(gain=0.01), "until the front is expected to gain less than 1 % in the next 20 trials"),
+        (
+            Budget(seconds=60.0),
+            "1 min, or until the front is expected to gain less than 0.5 % in the next 20 trials",
+        ),
+    ],
+)
+def test_a_budget_is_told_before_it_is_spent(budget: Budget, expected: str) -> None:
+    """All that can end the study, in one line."""
+    assert expected == describe_budget(budget)
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,26 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from autotune.cli.progress import Progress, check_line, confirm_line, opening_lines, row_of, trial_line
+from autotune.cli.progress import (
+    Progress,
+    check_line,
+    confirm_line,
+    event_line,
+    expected_gain,
+    opening_lines,
+    row_of,
+    trial_line,
+)
 from autotune.measurement import Measurement
 from autotune.report.figures import counted, format_factor
-from autotune.search.events import CheckFinished, ConfirmStarted, Event, StudyOpened, TrialFinished
+from autotune.search.events import (
+    CheckFinished,
+    ConfirmStarted,
+    Event,
+    StudyOpened,
+    StudyStopped,
+    TrialFinished,
+)
 from autotune.units import format_bytes, format_duration
 
 
@@ -58,6 +74,8 @@ class LiveView:
             self._print(confirm_line(event))
         elif isinstance(event, CheckFinished):
             self._print(check_line(event))
+        elif isinstance(event, StudyStopped):
+            self._console.print(Text(event_line(event, self._progress)))
         self._draw()
 
     def phase(self, name: str) -> None:
@@ -106,6 +124,7 @@ def _lines(progress: Progress) -> list[tuple[str, str]]:
         ("trials", trials + left),
         ("fastest", _fastest(progress)),
         ("front", counted(len(study.front()), "recipe")),
+        *([("gain", expected_gain(progress.gain))] if progress.gain is not None else []),
         ("failed", failed or "none"),
         ("now", now),
     ]

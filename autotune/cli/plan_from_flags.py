@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from autotune.budget import Budget
+from autotune.budget import DEFAULT_TRIALS, Budget
 from autotune.errors import UsageError
 from autotune.job import Protocol
 from autotune.knob import Value
@@ -11,7 +11,6 @@ from autotune.plan import Plan
 from autotune.units import parse_bytes, parse_duration, parse_size
 from autotune.workload import Workload
 
-DEFAULT_TRIALS = 40
 _NO_LIMIT = ("none", "off")
 _WORDS: dict[str, Value] = {"true": True, "false": False}
 
@@ -63,7 +62,7 @@ def plan_from_flags(flags: Flags, base: Plan | None = None) -> Plan:
 
     >>> plan = plan_from_flags(Flags(model="models/sd15/", vram="8GiB"))
     >>> plan.study, plan.memory_limit_bytes, plan.budget.trials
-    ('sd15', 8589934592, 40)
+    ('sd15', 8589934592, 100)
     """
     plan = base or new_plan(flags.model)
     plan = replace(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from autotune.budget import Budget, time_left
+from autotune.budget import LOOKAHEAD, Budget, describe_budget, time_left
 from autotune.cli.console import remark, say, say_json
 from autotune.plan import describe_limits
 from autotune.recipe import describe_settings
@@ -16,6 +16,7 @@ from autotune.search.events import (
     CheckStarted,
     ConfirmStarted,
     Event,
+    GainExpected,
     ReferenceStarted,
     StudyOpened,
     StudyStopped,
@@ -24,7 +25,9 @@ from autotune.search.events import (
 )
 from autotune.search.study import Study
 from autotune.store.records import Purpose
-from autotune.units import format_duration
+from autotune.units import format_duration, format_share
+
+_TOLD_EVERY = 10  # trials: a log is told which gain is expected
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +40,7 @@ class Progress:
         resumed: Whether the study existed.
         doing: What runs now, in words.
         phase: The phase of the running trial.
+        gain: Share by which the front is expected to grow in the next trials; None while nobody can tell.
         notice: A line for the user, such as what Ctrl-C will do next.
     """
 
@@ -45,6 +49,7 @@ class Progress:
     resumed: bool = False
     doing: str = "looking at the model and the machine"
     phase: str = ""
+    gain: float | None = None
     notice: str = ""
 
     @property
@@ -73,6 +78,8 @@ class Progress:
                 return replace(self, doing=doing, phase="")
             case TrialFinished():
                 return replace(self, study=event.study, doing="choosing the next trial", phase="")
+            case GainExpected():
+                return replace(self, gain=event.gain)
             case ConfirmStarted():
                 return replace(self, doing="confirming the best recipes", phase="")
             case CheckStarted():
@@ -171,6 +178,8 @@ def event_line(event: Event, progress: Progress) -> str:  # noqa: PLR0911 - one 
             return "making the reference pictures"
         case TrialStarted() | CheckStarted():
             return ""
+        case GainExpected():
+            return expected_gain(event.gain) if progress.done % _TOLD_EVERY == 0 else ""
         case ConfirmStarted():
             return confirm_line(event)
         case CheckFinished():
@@ -178,7 +187,16 @@ def event_line(event: Event, progress: Progress) -> str:  # noqa: PLR0911 - one 
         case TrialFinished():
             return trial_line(row_of(event), event.study.plan.budget, progress.done)
         case StudyStopped():
-            return f"stopped: {event.reason}"
+            return f"stopped: {event.reason}; {event.seen.describe()}"
+
+
+def expected_gain(gain: float) -> str:
+    """Return what the front is expected to gain, as part of a sentence.
+
+    >>> expected_gain(0.013)
+    'the front is expected to gain 1.3 % in the next 20 trials'
+    """
+    return f"the front is expected to gain {format_share(gain)} in the next {LOOKAHEAD} trials"
 
 
 def opening_lines(event: StudyOpened) -> list[str]:
@@ -186,16 +204,12 @@ def opening_lines(event: StudyOpened) -> list[str]:
     study = event.study
     plan, done = study.plan, sum(trial.counts for trial in study.trials)
     begun = f"resuming with {counted(done, 'trial')} done" if event.resumed else "new"
-    bounds = [
-        counted(plan.budget.trials, "trial") if plan.budget.trials is not None else "",
-        format_duration(plan.budget.seconds) if plan.budget.seconds is not None else "",
-    ]
     knobs = sum(len(values) > 1 for values in study.choices.values())
-    budget = " or ".join(filter(None, bounds)) or "until Ctrl-C"
+    limits = describe_limits(plan, kind=study.situation.target.kind)
     return [
         f"study '{study.name}' ({begun}): {plan.workload.model} on {study.situation.target.describe()}",
         f"{event.combinations:,} combinations of {knobs} knobs",
-        f"limits: {describe_limits(plan, kind=study.situation.target.kind)}; budget: {budget}",
+        f"limits: {limits}; budget: {describe_budget(plan.budget)}",
     ]
 
 
@@ -263,6 +277,8 @@ def event_json(event: Event) -> dict[str, Any]:  # noqa: PLR0911 - one line an e
             return {"event": "trial_started", **started, "settings": dict(event.recipe.settings)}
         case TrialFinished():
             return {"event": "trial_finished", **row_json(row_of(event))}
+        case GainExpected():
+            return {"event": "gain_expected", "gain": event.gain, "trials": LOOKAHEAD}
         case ConfirmStarted():
             numbers = [trial.number for trial in event.finalists]
             return {"event": "confirm_started", "trials": numbers, "rounds": event.rounds}
@@ -272,7 +288,7 @@ def event_json(event: Event) -> dict[str, Any]:  # noqa: PLR0911 - one line an e
         case CheckFinished():
             return {"event": "check_finished", **check_json(event.check)}
         case StudyStopped():
-            return {"event": "study_stopped", "reason": event.reason}
+            return {"event": "study_stopped", "reason": event.reason, **event.seen.to_json()}
 
 
 def summary_json(study: Study) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from autotune.budget import Budget
+from autotune.budget import DEFAULT_TRIALS, Budget
 from autotune.errors import PlanError
 from autotune.job import Protocol
 from autotune.plan import Plan
@@ -14,7 +14,6 @@ from autotune.store.engine import DEFAULT_URL, open_database
 from autotune.units import parse_bytes, parse_duration, parse_size
 from autotune.workload import Workload
 
-DEFAULT_TRIALS = 40
 _FIXED = {"device": "auto", "target": "", "min_similarity": 0.9, "seed": 0, "allow_approximate": False}
 
 
@@ -50,7 +49,8 @@ def tune(  # noqa: PLR0913 - what a user may say about a study, all by name and 
             `storage`, `listen` and `stop`.
         vram: Memory that a recipe may use, such as "8 GiB" or a number of bytes; None for no limit.
         host_memory: Memory that it may use beside that of a GPU; None for no limit.
-        trials: How many trials to run in all; 40 where neither this nor `time` is given.
+        trials: How many trials to run in all, fewer where nothing more is expected to be gained; 100 where
+            neither this nor `time` is given.
         time: How long trials may run in all, such as "20 min" or a number of seconds.
         min_similarity: Smallest likeness to the untuned pictures, 0 to 1; None for no limit.
         prompts: What to draw.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from autotune.recipe import Recipe
+from autotune.search.seen import Seen
 from autotune.search.study import Study
 from autotune.store.records import CheckRecord, Purpose, TrialRecord
 
@@ -47,6 +48,13 @@ class TrialFinished:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GainExpected:
+    """What the sampler expects: the front grows by this share in the next `budget.LOOKAHEAD` trials."""
+
+    gain: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class ConfirmStarted:
     """The best recipes are measured again, in turn with the baseline, before a winner is named."""
 
@@ -74,10 +82,11 @@ class CheckFinished:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyStopped:
-    """No further trial is run; `reason` is part of a sentence."""
+    """No further trial is run; `reason` is part of a sentence, `seen` how much of the space was tried."""
 
     reason: str
     study: Study
+    seen: Seen
 
 
 Event: TypeAlias = (
@@ -85,6 +94,7 @@ Event: TypeAlias = (
     | ReferenceStarted
     | TrialStarted
     | TrialFinished
+    | GainExpected
     | ConfirmStarted
     | CheckStarted
     | CheckFinished

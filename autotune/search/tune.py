@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from autotune.budget import stop_reason
 from autotune.errors import AutotuneError, StoreError
 from autotune.footprint import Footprint
 from autotune.gpus import as_asked
@@ -32,7 +31,9 @@ from autotune.search.presets import presets
 from autotune.search.reference import has_reference, make_reference, needed_calls
 from autotune.search.resume import mend, open_optuna, open_record
 from autotune.search.sampler import SpaceSampler
+from autotune.search.seen import seen_of
 from autotune.search.session import Session, check_folder, run_check
+from autotune.search.stopping import STOPPED, why_stop
 from autotune.search.study import Study, is_wanted, read_study
 from autotune.search.tell import publish, tell
 from autotune.space import SearchSpace, build_space, key
@@ -42,9 +43,6 @@ from autotune.store.lock import exclusive
 from autotune.store.optuna_tables import optuna_storage
 from autotune.store.records import Purpose, TrialRecord, TrialState
 from autotune.store.trouble import store_errors
-
-_STOPPED = "you stopped it"
-_EXHAUSTED = "every valid recipe has been tried"
 
 
 def run_study(  # noqa: PLR0913 - the door to the loop: each is a part of the world that a test replaces
@@ -122,28 +120,20 @@ def _prepare(  # noqa: PLR0913 - all parts of a session
 def _run(session: Session, *, resumed: bool) -> Study:
     study = read_study(session.database, session.plan.study)
     session.listen(StudyOpened(study=study, resumed=resumed, combinations=session.space.combinations))
-    reason = _why_stop(session, study) or _reference(session)
+    reason = why_stop(session, study) or _reference(session)
     if reason is None:
         study = measure_floor(session, study)
-        reason = _STOPPED if session.stop.requested else None
+        reason = STOPPED if session.stop.requested else None
     while reason is None:
         study, reason = _run_trial(session, study)
         publish(session.optuna_study, study)
         study = _look_at_the_machine(session, study)
-        reason = reason or _why_stop(session, study)
-    if not session.stop.requested and reason != _STOPPED:
+        reason = reason or why_stop(session, study)
+    if not session.stop.requested and reason != STOPPED:
         study = confirm(session, study)
     publish(session.optuna_study, study, with_figure=True)
-    session.listen(StudyStopped(reason=reason, study=study))
+    session.listen(StudyStopped(reason=reason, study=study, seen=seen_of(study, session.space)))
     return study
-
-
-def _why_stop(session: Session, study: Study) -> str | None:
-    if session.stop.requested:
-        return _STOPPED
-    done = sum(trial.counts for trial in study.trials)
-    spent = stop_reason(session.plan.budget, done, elapsed_s=study.elapsed_s)
-    return spent or (None if session.sampler.has_untried(session.optuna_study) else _EXHAUSTED)
 
 
 def _reference(session: Session) -> str | None:
@@ -153,7 +143,7 @@ def _reference(session: Session) -> str | None:
     if not has_reference(session.folders.reference(situation), needed):
         session.listen(ReferenceStarted())
     made = make_reference(session.folders, session.plan, situation, runner=session.runner)
-    return None if made and not session.stop.requested else _STOPPED
+    return None if made and not session.stop.requested else STOPPED
 
 
 def _look_at_the_machine(session: Session, study: Study) -> Study:
@@ -188,7 +178,7 @@ def _run_trial(session: Session, study: Study) -> tuple[Study, str | None]:
     study = study.with_trial(finished)
     session.listen(TrialFinished(record=finished, study=study))
     was_cancelled = finished.failure is not None and finished.failure.kind == FailureKind.CANCELLED
-    return study, _STOPPED if was_cancelled else None
+    return study, STOPPED if was_cancelled else None
 
 
 def _with_energy(outcome: Outcome, plan: Plan, trial: TrialRecord) -> Outcome:

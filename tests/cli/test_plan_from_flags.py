@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from autotune.budget import Budget
 from autotune.cli.plan_from_flags import Flags, parse_knobs, parse_prompts, plan_from_flags, study_name
 from autotune.errors import PlanError, UsageError
-from autotune.plan import Plan, format_plan, parse_plan
+from autotune.plan import Plan
+from autotune.plan_file import format_plan, parse_plan
 from autotune.workload import Workload
 
 BASE = Plan(
@@ -26,11 +27,11 @@ BASE = Plan(
 
 
 def test_a_model_alone_is_a_plan_with_a_name_and_a_budget() -> None:
-    """Without a plan's file, the study is called like the model and ends after 40 trials."""
+    """Without a plan's file, the study is called like the model and ends after 100 trials."""
     plan = plan_from_flags(Flags(model="hub/some-model"))
 
     assert ("some-model", "hub/some-model") == (plan.study, plan.workload.model)
-    assert Budget(trials=40) == plan.budget
+    assert Budget(trials=100) == plan.budget
 
 
 def test_no_flags_leave_a_plan_as_it_is() -> None:

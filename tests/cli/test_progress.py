@@ -80,7 +80,7 @@ def test_a_log_has_one_line_a_trial(events: list[Event], capsys: pytest.CaptureF
         line[: line.index(" ", 12) + 1] for line in trials
     ]
     assert "on the front" in trials[-1] or "unfit" in trials[-1] or "|" in trials[-1]
-    assert lines[-1] == "stopped: the budget of 8 trials is spent"
+    assert lines[-1] == "stopped: the budget of 8 trials is spent; 8 of 2,016 recipes were tried (0.4 %)"
     assert not any("\x1b" in line for line in lines)
 
 

@@ -19,7 +19,7 @@ def test_the_model_alone_is_a_plan() -> None:
     """Everything else has a default; the study is named after the model."""
     plan = _plan("stabilityai/sd-turbo/", NOTHING, {})
 
-    assert ("sd-turbo", Budget(trials=40), None) == (plan.study, plan.budget, plan.memory_limit_bytes)
+    assert ("sd-turbo", Budget(trials=100), None) == (plan.study, plan.budget, plan.memory_limit_bytes)
 
 
 def test_amounts_are_written_as_people_write_them() -> None:
