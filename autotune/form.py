@@ -3,7 +3,7 @@
 import math
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from autotune.errors import unknown_name_message
 
@@ -14,14 +14,15 @@ _SAID: dict[object, str] = {
     str: "text",
     tuple[int, ...]: "a list of whole numbers",
     tuple[str, ...]: "a list of texts",
+    Mapping[str, float]: "a number for each name",
 }
 
 
 def why_misshapen(record: object) -> str | None:
     """Return a sentence on the first field of a dataclass that does not hold what it should, or None.
 
-    Looks at truth values, numbers, texts, tuples of them, and None where it is allowed; other fields are
-    passed over. A whole number is a number, but neither True nor an infinite one is.
+    Looks at truth values, numbers, texts, tuples of them, numbers by name, and None where it is allowed;
+    other fields are passed over. A whole number is a number, but neither True nor an infinite one is.
 
     >>> from autotune.job import Protocol
     >>> why_misshapen(Protocol(calls_min=5, interval=1))
@@ -62,6 +63,8 @@ def _is_of(value: object, kind: object) -> bool:
         return True
     if typing.get_origin(kind) is tuple:
         return isinstance(value, tuple) and all(_is_of(each, typing.get_args(kind)[0]) for each in value)
+    if typing.get_origin(kind) is Mapping:
+        return isinstance(value, Mapping) and all(_is_of(each, float) for each in value.values())
     if kind is float:
         return type(value) is int or (isinstance(value, float) and math.isfinite(value))
     return type(value) is kind

@@ -195,6 +195,18 @@ class Measurement:
         """Wall seconds from the fork to the end of the first call: what a restart costs."""
         return sum(self.phases_s.get(name, 0.0) for name in ("fork", "load", "apply", "first call"))
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """What objectives are made of, by name, in seconds, bytes and joules; without what is not known."""
+        known = {
+            "latency_s": self.latency_s,
+            "cold_s": self.cold_s,
+            "memory_bytes": float(self.memory_bytes),
+            "host_memory_bytes": float(self.host_memory_bytes),
+            "similarity": self.similarity,
+        }
+        return known if self.energy_j is None else known | {"energy_j": self.energy_j}
+
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types, accepted by `outcome_from_json`."""
         return {"outcome": "measurement", "schema_version": SCHEMA_VERSION, **_plain(asdict(self))}

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from autotune.measurement import Failure, FailureKind, Measurement, Memory, Outcome, Pruned
@@ -42,6 +42,10 @@ class Observation:
     def is_measured(self) -> bool:
         """Whether the trial was measured to its end."""
         return not self.failure and not self.pruned
+
+    def with_seconds(self) -> "Observation":
+        """Return the observation with the trial's own seconds among its figures, where it was measured."""
+        return replace(self, figures={**self.figures, "seconds": self.seconds}) if self.is_measured else self
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types, accepted by `from_json`; what is empty is left out."""
@@ -93,17 +97,7 @@ def _failed(failure: Failure, seconds: float, limit_bytes: int | None) -> Observ
 
 
 def _measured(measurement: Measurement, seconds: float) -> Observation:
-    figures = {
-        "latency_s": measurement.latency_s,
-        "cold_s": measurement.cold_s,
-        "memory_bytes": float(measurement.memory_bytes),
-        "host_memory_bytes": float(measurement.host_memory_bytes),
-        "similarity": measurement.similarity,
-        **_parts(measurement),
-        **_stages(measurement.memory),
-    }
-    if measurement.energy_j is not None:
-        figures["energy_j"] = measurement.energy_j
+    figures = {**measurement.figures, **_parts(measurement), **_stages(measurement.memory)}
     errors = measurement.likeness.step_error
     if errors:
         figures["step_error"] = sum(errors) / len(errors)

@@ -1,8 +1,6 @@
-"""Plan: one study - workload, objectives, limits, budget, seed - for every door, and as one TOML file."""
+"""Plan: one study - workload, objectives, limits, budget, seed - for every door."""
 
-import json
-import re
-import tomllib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self, TypeVar
@@ -13,20 +11,28 @@ from autotune.form import why_misshapen, why_unknown_key
 from autotune.gpus import GPUS, known_gpu
 from autotune.job import Protocol
 from autotune.knob import Value
-from autotune.objective import HOST_MEMORY, MEMORY, OBJECTIVES, SIMILARITY, Limit, Objective
-from autotune.units import parse_bytes, parse_duration
+from autotune.objective import (
+    HOST_MEMORY,
+    MEMORY,
+    NAMES,
+    SIMILARITY,
+    Limit,
+    Objective,
+    describe_share,
+    named,
+    short_name,
+)
 from autotune.workload import Workload
 
-_TOP = (
-    *("study", "device", "target", "seed", "sampler", "warm_from"),
-    *("objectives", "allow_approximate", "threads"),
-)
 SAMPLERS = ("surrogate", "tpe", "random", "exhaustive")
-_SECTIONS = ("workload", "limits", "budget", "protocol", "knobs", "extras")
-_LIMITS = ("memory", "host_memory", "similarity", "trial_time")
 _Built = TypeVar("_Built", Budget, Protocol)
 _LARGEST_SEED = 2**32 - 1
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+OWN_LIMITS: Mapping[str, str] = {
+    "memory_bytes": "memory_limit_bytes",
+    "host_memory_bytes": "host_memory_limit_bytes",
+    "similarity": "min_similarity",
+}
+"""The objectives whose limit has a field of its own; those of all others are in `Plan.bounds`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +45,16 @@ class Plan:
         device: Torch device string; "auto" takes CUDA where there is one.
         target: Name of the GPU that the device stands in for, out of `gpus.GPUS`: what that card lacks is not
             searched, and its memory is enforced as a cap. "" where the device stands for itself.
-        objectives: Names of what to be good at, out of `objective.OBJECTIVES`.
+        objectives: Names of what to be good at, out of `objective.NAMES`.
         memory_limit_bytes: Memory that a trial may use, None for no limit.
         host_memory_limit_bytes: Memory that a trial may use beside that of a GPU, None for no limit. On a CPU
             it limits the same memory as `memory_limit_bytes`, and the smaller of the two counts.
         min_similarity: Smallest similarity to the reference pictures that is fit, 0 to 1; None for no limit.
+        bounds: Limits on further objectives by name, in their units: seconds, joules, the price's currency.
+        goals: Limits relative to the untuned baseline, as a share of its value: 0.5 of "latency_s" asks for
+            twice its speed, 0.99 of "similarity" for at most 1 % less likeness.
+        images: Made after one start, where seconds or costs of a start are spread over them; None for none.
+        price: Of an hour of the machine, such as "2.50 USD/h"; "" where cost is not asked for.
         budget: When to stop.
         trial_time_s: A trial is killed after this many seconds.
         seed: Seed of the sampler.
@@ -66,6 +77,10 @@ class Plan:
     memory_limit_bytes: int | None = None
     host_memory_limit_bytes: int | None = None
     min_similarity: float | None = 0.9
+    bounds: Mapping[str, float] = field(default_factory=dict)
+    goals: Mapping[str, float] = field(default_factory=dict)
+    images: int | None = None
+    price: str = ""
     budget: Budget = field(default_factory=Budget)
     trial_time_s: float = 900.0
     seed: int = 0
@@ -87,6 +102,7 @@ class Plan:
             why_misshapen(self)
             or self._why_no_objectives()
             or self._why_out_of_range()
+            or self._why_limits_contradict()
             or self._why_unknown_target()
             or self._why_unknown_sampler()
         )
@@ -94,14 +110,39 @@ class Plan:
             raise PlanError(fault)
 
     def _why_no_objectives(self) -> str | None:
-        for name in self.objectives:
-            if name not in OBJECTIVES:
-                return unknown_name_message("objective", name, OBJECTIVES)
         if not self.objectives:
-            return f"The plan has no objectives. Name at least one of: {', '.join(OBJECTIVES)}."
+            return f"The plan has no objectives. Name at least one of: {', '.join(NAMES)}."
         if len(set(self.objectives)) < len(self.objectives):
             return f"The plan names an objective twice: {', '.join(self.objectives)}. Name each once."
+        if self.images is not None and self.images < 1:
+            return f"'images' is {self.images}. It must be 1 or more."
+        try:
+            for name in (*self.objectives, *self.bounds, *self.goals):
+                self.objective(name)
+        except UsageError as error:
+            return str(error)
         return None
+
+    def _why_limits_contradict(self) -> str | None:
+        for name, value in (*self.bounds.items(), *self.goals.items()):
+            if value <= 0:
+                return f"The limit on {short_name(name)} is {value!r}. It must be above 0."
+        if self.goals.get("similarity", 0) > 1:
+            return (
+                f"The limit on similarity is {describe_share(self.goals['similarity'])}. It must be at most "
+                "1x: nothing is more like the baseline's pictures than they are."
+            )
+        for name, own in OWN_LIMITS.items():
+            if name in self.bounds:
+                return f"The limit on {short_name(name)} is given among 'bounds'. Give it as '{own}'."
+        return next((said for name in self.goals if (said := self._why_two_limits(name))), None)
+
+    def _why_two_limits(self, name: str) -> str | None:
+        bound = getattr(self, OWN_LIMITS[name]) if name in OWN_LIMITS else self.bounds.get(name)
+        if bound is None:
+            return None
+        first, second = self.objective(name).show(float(bound)), describe_share(self.goals[name])
+        return f"There are two limits on {short_name(name)}, {first} and {second}. Keep one of them."
 
     def _why_unknown_target(self) -> str | None:
         try:
@@ -163,18 +204,46 @@ class Plan:
         bounds = (self.memory_cap_bytes, self.host_memory_limit_bytes if kind == "cpu" else None)
         return min((bound for bound in bounds if bound is not None), default=None)
 
+    def objective(self, name: str) -> Objective:
+        """Return the objective of a name, with the plan's images and price.
+
+        Raises:
+            UsageError: There is none of this name, or the plan lacks what it needs.
+        """
+        return named(name, images=self.images, price=self.price, batch=self.workload.batch)
+
     def measured_objectives(self) -> tuple[Objective, ...]:
         """Return the objectives in their order."""
-        return tuple(OBJECTIVES[name] for name in self.objectives)
+        return tuple(self.objective(name) for name in self.objectives)
 
-    def limits(self) -> tuple[Limit, ...]:
-        """Return the bounds that make a recipe unfit."""
-        bounds = (
-            (MEMORY, self.memory_cap_bytes),
-            (HOST_MEMORY, self.host_memory_limit_bytes),
-            (SIMILARITY, self.min_similarity),
-        )
-        return tuple(Limit(objective=o, bound=float(bound)) for o, bound in bounds if bound is not None)
+    def limits(self, baseline: Mapping[str, float] | None = None) -> tuple[Limit, ...]:
+        """Return the bounds that make a recipe unfit.
+
+        Args:
+            baseline: Figures of the untuned baseline, for limits relative to it; those are left out while it
+                was not measured.
+
+        >>> plan = Plan(study="s", workload=Workload(model="demo"), goals={"latency_s": 0.5})
+        >>> [limit.describe() for limit in plan.limits({"latency_s": 3.0})]
+        ['similarity >= 0.9000', "latency <= 1.5 s (0.5× the baseline's)"]
+        """
+        bounds = {
+            MEMORY.name: self.memory_cap_bytes,
+            HOST_MEMORY.name: self.host_memory_limit_bytes,
+            SIMILARITY.name: self.min_similarity,
+            **{name: self.bounds.get(name) for name in NAMES if name not in OWN_LIMITS},
+        }
+        found = (self._limit(name, bound, baseline) for name, bound in bounds.items())
+        return tuple(limit for limit in found if limit is not None)
+
+    def _limit(self, name: str, bound: float | None, baseline: Mapping[str, float] | None) -> Limit | None:
+        """The limit on one objective: of a card's memory and a share of the baseline's, the tighter one."""
+        if name in self.goals and baseline is not None:
+            objective, share = self.objective(name), self.goals[name]
+            value = share * objective.of(baseline)
+            if math.isfinite(value) and (bound is None or value < bound):
+                return Limit(objective=objective, bound=value, share=share)
+        return None if bound is None else Limit(objective=self.objective(name), bound=float(bound))
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types, accepted by `from_json`."""
@@ -190,6 +259,8 @@ class Plan:
             "warm_from": list(self.warm_from),
             "knobs": knobs,
             "extras": dict(self.extras),
+            "bounds": dict(self.bounds),
+            "goals": dict(self.goals),
         }
         return plain | objects | lists
 
@@ -207,123 +278,53 @@ class Plan:
         _check_keys(data, [f.name for f in fields(cls)])
         values: dict[str, Any] = {name: _as_tuple(value) for name, value in data.items()}
         values.setdefault("study", "")
-        values["workload"] = Workload.from_json(_section(data, "workload"))
-        values["budget"] = _build(Budget, _section(data, "budget"), title="budget")
-        values["protocol"] = _build(Protocol, _section(data, "protocol"), title="protocol")
-        values["knobs"] = {name: _values(name, items) for name, items in _section(data, "knobs").items()}
-        values["extras"] = {name: _path(name, path) for name, path in _section(data, "extras").items()}
+        values |= {name: dict(section_of(data, name)) for name in ("bounds", "goals")}
+        values["workload"] = Workload.from_json(section_of(data, "workload"))
+        values["budget"] = _build(Budget, section_of(data, "budget"), title="budget")
+        values["protocol"] = _build(Protocol, section_of(data, "protocol"), title="protocol")
+        values["knobs"] = {name: _values(name, items) for name, items in section_of(data, "knobs").items()}
+        values["extras"] = {name: _path(name, path) for name, path in section_of(data, "extras").items()}
         return cls(**values)
 
 
-def parse_plan(text: str, *, source: str = "plan.toml") -> Plan:
-    r"""Read a plan from the text of a TOML file.
-
-    Args:
-        text: The file's contents.
-        source: The file's name, for messages.
-
-    Raises:
-        PlanError: It is no TOML, has a key that does not exist, or a value out of range.
-
-    >>> plan = parse_plan('[workload]\nmodel = "demo"\n[limits]\nmemory = "8 GiB"')
-    >>> plan.study, plan.memory_limit_bytes
-    ('demo', 8589934592)
-    """
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise PlanError(f"Plan '{source}' is not valid TOML: {error}.") from error
-    try:
-        return _plan_from_toml(data)
-    except UsageError as error:
-        raise PlanError(f"Plan '{source}': {error}") from error
-
-
-def format_plan(plan: Plan) -> str:
-    """Return a plan as the text of a TOML file, accepted by `parse_plan`.
-
-    >>> plan = Plan(study="s", workload=Workload(model="demo"), memory_limit_bytes=2**30)
-    >>> parse_plan(format_plan(plan)) == plan
-    True
-    """
-    data = plan.to_json()
-    limits: dict[str, Any] = {}
-    if plan.memory_limit_bytes is not None:
-        limits["memory"] = plan.memory_limit_bytes
-    if plan.host_memory_limit_bytes is not None:
-        limits["host_memory"] = plan.host_memory_limit_bytes
-    limits["similarity"] = "none" if plan.min_similarity is None else plan.min_similarity
-    limits["trial_time"] = plan.trial_time_s
-    gain = "none" if plan.budget.gain is None else plan.budget.gain
-    budget = {"trials": plan.budget.trials, "time": plan.budget.seconds, "gain": gain}
-    sections: dict[str, Mapping[str, Any]] = {
-        "workload": data["workload"],
-        "limits": limits,
-        "budget": {name: value for name, value in budget.items() if value is not None},
-        "protocol": data["protocol"],
-        "knobs": data["knobs"],
-        "extras": data["extras"],
-    }
-    lines = [_line(name, data[name]) for name in _TOP]
-    for title, section in sections.items():
-        if section:
-            lines += ["", f"[{title}]", *(_line(name, value) for name, value in section.items())]
-    return "\n".join(lines) + "\n"
-
-
-def describe_limits(plan: Plan, *, kind: str = "") -> str:
+def describe_limits(plan: Plan, *, kind: str = "", baseline: Mapping[str, float] | None = None) -> str:
     """Return the limits in one line.
 
     Args:
         plan: Has the limits.
         kind: Type of the device, where it is known: on a "cpu" two limits on memory are one.
+        baseline: Figures of the untuned baseline; None while it was not measured.
 
     >>> describe_limits(Plan(study="s", workload=Workload(model="demo"), memory_limit_bytes=2**33))
     'memory <= 8 GiB, similarity >= 0.9000'
     >>> plan = Plan(study="s", workload=Workload(model="demo"), host_memory_limit_bytes=2**33)
     >>> describe_limits(plan, kind="cpu")
     'memory <= 8 GiB (host memory is the memory of a CPU), similarity >= 0.9000'
+    >>> describe_limits(Plan(study="s", workload=Workload(model="demo"), goals={"latency_s": 0.5}))
+    "similarity >= 0.9000, latency <= 0.5× the baseline's"
     """
-    cap = plan.memory_cap_on(kind)
-    if kind != "cpu" or cap is None or plan.host_memory_limit_bytes is None:
-        return ", ".join(limit.describe() for limit in plan.limits()) or "none"
-    others = [limit for limit in plan.limits() if limit.objective not in (MEMORY, HOST_MEMORY)]
-    memory = f"{Limit(objective=MEMORY, bound=float(cap)).describe()} (host memory is the memory of a CPU)"
-    return ", ".join([memory, *(limit.describe() for limit in others)])
+    limits, cap = plan.limits(baseline), plan.memory_cap_on(kind)
+    said = [limit.describe() for limit in limits]
+    if kind == "cpu" and cap is not None and plan.host_memory_limit_bytes is not None:
+        others = [limit for limit in limits if limit.objective not in (MEMORY, HOST_MEMORY)]
+        memory = Limit(objective=MEMORY, bound=float(cap)).describe()
+        said = [f"{memory} (host memory is the memory of a CPU)", *(limit.describe() for limit in others)]
+    if baseline is None:
+        said += [_describe_goal(plan.objective(name), share) for name, share in plan.goals.items()]
+    return ", ".join(said) or "none"
 
 
-def _plan_from_toml(data: Mapping[str, Any]) -> Plan:
-    _check_keys(data, (*_TOP, *_SECTIONS))
-    workload, limits, budget = (_section(data, title) for title in ("workload", "limits", "budget"))
-    _check_keys(limits, _LIMITS, title="limits")
-    _check_keys(budget, ("trials", "time", "gain"), title="budget")
-    values: dict[str, Any] = {"study": str(workload.get("model", "")).rstrip("/").rpartition("/")[2]}
-    values |= {name: value for name, value in data.items() if name not in ("limits", "budget")}
-    values["budget"] = {"trials": budget.get("trials")}
-    if "gain" in budget:
-        values["budget"]["gain"] = None if budget["gain"] == "none" else budget["gain"]
-    if "time" in budget:
-        values["budget"]["seconds"] = parse_duration(str(budget["time"]))
-    if limits.get("memory", "none") != "none":
-        values["memory_limit_bytes"] = parse_bytes(str(limits["memory"]))
-    if limits.get("host_memory", "none") != "none":
-        values["host_memory_limit_bytes"] = parse_bytes(str(limits["host_memory"]))
-    if "similarity" in limits:
-        values["min_similarity"] = _parse_similarity(limits["similarity"])
-    if "trial_time" in limits:
-        values["trial_time_s"] = parse_duration(str(limits["trial_time"]))
-    return Plan.from_json(values)
+def _describe_goal(objective: Objective, share: float) -> str:
+    sign = ">=" if objective.higher_is_better else "<="
+    return f"{objective.label} {sign} {describe_share(share)}"
 
 
-def _parse_similarity(value: object) -> float | None:
-    if value == "none":
-        return None
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    raise PlanError(f"'similarity' is {value!r}. It must be a number from 0 to 1, or \"none\".")
+def section_of(data: Mapping[str, Any], title: str) -> Mapping[str, Any]:
+    """Return a section of a plan, empty where it is left out.
 
-
-def _section(data: Mapping[str, Any], title: str) -> Mapping[str, Any]:
+    Raises:
+        PlanError: It is no section.
+    """
     section = data.get(title, {})
     if not isinstance(section, Mapping):
         raise PlanError(f"'{title}' is {section!r}. It must be a section: write [{title}].")
@@ -356,17 +357,3 @@ def _check_keys(section: Mapping[str, Any], known: Sequence[str], *, title: str 
 
 def _as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
-
-
-def _line(name: str, value: object) -> str:
-    key = name if _BARE_KEY.fullmatch(name) else _toml(name)
-    return f"{key} = {_toml(value)}"
-
-
-def _toml(value: object) -> str:
-    """A value as TOML: JSON's texts are TOML's too but for DEL, and Python's numbers are."""
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_toml, value))}]"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return str(value).lower()

@@ -103,7 +103,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def parse_price(text: str) -> tuple[float, str]:
-    """Return the price of an hour as (amount, currency): an amount above zero, the currency as it was written.
+    """Return the price of an hour as (amount, currency): above zero, and the currency as it was written.
 
     Raises:
         UsageError: It is no price of an hour, or none above zero.

@@ -9,7 +9,8 @@ from autotune.errors import PlanError, UnknownName
 from autotune.gpus import GPUS, Gpu, as_asked, as_target, known_gpu, stand_in
 from autotune.knob import Situation
 from autotune.knobs import all_knobs
-from autotune.plan import Plan, format_plan, parse_plan
+from autotune.plan import Plan
+from autotune.plan_file import format_plan, parse_plan
 from autotune.space import build_space
 from autotune.target import Target
 from autotune.workload import Workload

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotune.measurement import Likeness, Measurement, Memory
-from autotune.objective import LATENCY, MEMORY, OBJECTIVES, SIMILARITY, Limit, Objective, violations
+from autotune.objective import LATENCY, MEMORY, NAMES, OBJECTIVES, SIMILARITY, Limit, Objective, violations
 
 LAW = settings(max_examples=60, deadline=None)
 
@@ -24,7 +24,10 @@ MEASUREMENTS = st.builds(
 
 def test_objectives_are_found_by_the_name_of_their_metric() -> None:
     """Plans name them so."""
-    assert ["latency_s", "memory_bytes", "similarity", "energy_j"] == list(OBJECTIVES)
+    plain = ["latency_s", "memory_bytes", "similarity", "first_picture_s", "host_memory_bytes", "energy_j"]
+
+    assert plain == list(OBJECTIVES)
+    assert [*plain, "amortised_s", "cost"] == list(NAMES)
 
 
 @LAW

@@ -13,7 +13,8 @@ from autotune.budget import Budget
 from autotune.errors import PlanError
 from autotune.job import Protocol
 from autotune.objective import LATENCY, MEMORY, OBJECTIVES, SIMILARITY, Limit
-from autotune.plan import Plan, describe_limits, format_plan, parse_plan
+from autotune.plan import Plan, describe_limits
+from autotune.plan_file import format_plan, parse_plan
 from autotune.workload import Workload
 
 LAW = settings(max_examples=100, deadline=None)
@@ -147,14 +148,17 @@ def test_limits_and_objectives_are_found_by_name() -> None:
         (
             "objectives",
             ("speed_of_light",),
-            "There is no objective 'speed_of_light'. Known: energy_j, latency_s, memory_bytes, similarity.",
+            (
+                "There is no objective 'speed_of_light'. Known: amortised_s, cost, energy_j, "
+                "first_picture_s, host_memory_bytes, latency_s, memory_bytes, similarity."
+            ),
         ),
         (
             "objectives",
             (),
             (
                 "The plan has no objectives. Name at least one of: latency_s, memory_bytes, similarity, "
-                "energy_j."
+                "first_picture_s, host_memory_bytes, energy_j, amortised_s, cost."
             ),
         ),
         (
@@ -250,7 +254,7 @@ def test_a_file_that_is_no_toml_is_refused() -> None:
         ({"studdy": "s"}, "There is no key 'studdy'. Did you mean 'study'?"),
         (
             {"study": "s", "workload": {"model": "demo"}, "budget": {"time": 1}},
-            "There is no key 'time' in [budget]. Known: seconds, trials.",
+            "There is no key 'time' in [budget]. Known: gain, seconds, trials.",
         ),
         (
             {"study": "s", "workload": {"model": "demo"}, "knobs": {"x": None}},

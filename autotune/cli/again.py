@@ -89,7 +89,7 @@ def prompts_for(recipe: "Recipe", file: Path | None) -> tuple[str, ...] | None:
 
     from autotune.cli.plan_from_flags import parse_prompts
     from autotune.errors import UsageError
-    from autotune.plan import parse_plan
+    from autotune.plan_file import parse_plan
 
     if file is not None:
         try:

@@ -96,7 +96,7 @@ def _workload(
     from importlib.resources import files
 
     from autotune.cli.plan_from_flags import Flags, plan_from_flags
-    from autotune.plan import parse_plan
+    from autotune.plan_file import parse_plan
 
     flags = Flags(model=model, size=size, batch=batch, frames=frames, steps=steps)
     base = None

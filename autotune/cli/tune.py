@@ -143,7 +143,7 @@ def _plan(flags: "Flags") -> "Plan":
 
     from autotune.cli.plan_from_flags import plan_from_flags
     from autotune.knobs import knob_named
-    from autotune.plan import parse_plan
+    from autotune.plan_file import parse_plan
 
     base = None
     if flags.model == "demo":
@@ -174,7 +174,7 @@ def _contents(file: Path) -> bytes:
 def _write_plan(plan: "Plan", file: Path) -> None:
     from autotune.cli.console import say
     from autotune.cli.files import check_writable, write_whole
-    from autotune.plan import format_plan
+    from autotune.plan_file import format_plan
 
     text = format_plan(plan)
     if str(file) == "-":

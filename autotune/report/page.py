@@ -3,7 +3,8 @@
 import shlex
 from importlib.resources import files
 
-from autotune.plan import describe_limits, format_plan
+from autotune.plan import describe_limits
+from autotune.plan_file import format_plan
 from autotune.report.figures import Row, answer, caution, counted, front_rows, rows
 from autotune.report.markup import Html, element, joined, table
 from autotune.report.pictures import picture_grid

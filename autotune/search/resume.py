@@ -13,7 +13,7 @@ from autotune.errors import PlanError, StoreError
 from autotune.knob import Situation, Value
 from autotune.plan import Plan
 from autotune.search.study import read_study
-from autotune.search.tell import METRICS, directions, tell
+from autotune.search.tell import directions, metric_names, tell
 from autotune.space import SearchSpace
 from autotune.store import history
 from autotune.store import records as store_records
@@ -75,7 +75,7 @@ def open_optuna(
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        study.set_metric_names([METRICS[name] for name in plan.objectives])
+        study.set_metric_names(metric_names(plan))
     return study
 
 

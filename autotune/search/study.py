@@ -13,7 +13,7 @@ from autotune.errors import BudgetError
 from autotune.fingerprint import stable
 from autotune.knob import Situation, Value
 from autotune.measurement import FailureKind, Measurement
-from autotune.objective import violations
+from autotune.objective import Limit, reference_point, violations
 from autotune.plan import Plan
 from autotune.recipe import Recipe
 from autotune.search import evidence
@@ -25,7 +25,6 @@ from autotune.store.records import CheckRecord, TrialRecord
 from autotune.tiers import Tier, has_visible_flaw, tier
 
 _FEWEST_ROUNDS = 2
-_ROOM = 2.0  # without a limit, the hypervolume counts what is better than twice the baseline's loss
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +67,17 @@ class Study:
     def baseline(self) -> TrialRecord | None:
         """Return the measured trial in which nothing was tuned, or None when there is none."""
         return next((trial for trial in self.measured() if trial.is_baseline), None)
+
+    @cached_property
+    def baseline_figures(self) -> Mapping[str, float] | None:
+        """What is known of the baseline, by name of the figure; None where it was not measured."""
+        baseline = self.baseline()
+        return None if baseline is None else self._settled[baseline.number].figures
+
+    @cached_property
+    def limits(self) -> tuple[Limit, ...]:
+        """The bounds that make a recipe unfit; those relative to the baseline once it was measured."""
+        return self.plan.limits(self.baseline_figures)
 
     @property
     def elapsed_s(self) -> float:
@@ -135,7 +145,7 @@ class Study:
         return tuple(
             trial
             for trial in self.measured()
-            if is_fit(trial, self.plan, self.settled(trial))
+            if is_fit(trial, self, self.settled(trial))
             and not evidence.failed_again(self.checks, trial.digest)
         )
 
@@ -170,7 +180,7 @@ class Study:
         The region lies between perfection and the plan's limit in each objective; where there is no limit,
         twice the baseline's loss. 0 until the baseline is measured.
         """
-        reference = self._reference()
+        reference = reference_point(self.plan.measured_objectives(), self.limits, self.baseline_figures)
         if reference is None or not all(bound > 0 for bound in reference):
             return 0.0
         points = losses(self._settled_of(self.front()), self.plan.measured_objectives())
@@ -283,22 +293,6 @@ class Study:
         }
         return {name: value for name, value in figures.items() if value is not None}
 
-    def _reference(self) -> list[float] | None:
-        """The losses beyond which nothing counts, or None while they are unknown."""
-        bounds = {limit.objective.name: limit for limit in self.plan.limits()}
-        baseline, reference = self.baseline(), list[float]()
-        for objective in self.plan.measured_objectives():
-            if objective.name in bounds:
-                bound = bounds[objective.name].bound
-                reference.append(1.0 - bound if objective.higher_is_better else bound)
-            elif objective.higher_is_better:
-                reference.append(1.0)
-            elif baseline is not None:
-                reference.append(_ROOM * objective.loss(_measurement(baseline)))
-            else:
-                return None
-        return reference
-
 
 def read_study(database: Database, name: str) -> Study:
     """Return a study as it is now.
@@ -317,17 +311,17 @@ def read_study(database: Database, name: str) -> Study:
     )
 
 
-def is_fit(trial: TrialRecord, plan: Plan, measured: Measurement | None) -> bool:
-    """Whether a trial lies within the plan's limits and its values for knobs.
+def is_fit(trial: TrialRecord, study: Study, measured: Measurement | None) -> bool:
+    """Whether a trial lies within the limits of its study and its plan's values for knobs.
 
     Args:
         trial: Says which values it has.
-        plan: Has the limits.
+        study: Has the limits.
         measured: What is known of it; None where nothing is.
     """
-    if measured is None or not is_wanted(trial, plan):
+    if measured is None or not is_wanted(trial, study.plan):
         return False
-    return all(violation <= 0 for violation in violations(plan.limits(), measured).values())
+    return all(violation <= 0 for violation in violations(study.limits, measured).values())
 
 
 def is_wanted(trial: TrialRecord, plan: Plan) -> bool:

@@ -8,7 +8,7 @@ from optuna.trial import Trial, TrialState
 from optuna_dashboard import save_note, save_plotly_graph_object
 
 from autotune.measurement import Failure, FailureKind, Measurement, Pruned
-from autotune.objective import violations
+from autotune.objective import BYTES, COST, Objective, violations
 from autotune.observation import observe
 from autotune.plan import Plan
 from autotune.search.figure import front_figure
@@ -19,12 +19,6 @@ from autotune.store.images import keep_pictures
 from autotune.store.records import TrialRecord
 
 GIB = 2**30
-METRICS = {
-    "latency_s": "latency_s",
-    "memory_bytes": "memory_gib",
-    "similarity": "similarity",
-    "energy_j": "energy_j",
-}
 OBSERVATION = "autotune:observation"
 """Key of the system attribute of a trial that holds its `Observation`."""
 _FAILED, _UNWANTED = "failed", "outside the plan's knobs"
@@ -49,7 +43,7 @@ def tell(optuna_study: OptunaStudy, trial: TrialRecord, *, study: Study, folders
     for name, value in _attributes(trial).items():
         handle.set_user_attr(name, value)
     _note_observation(handle, trial, study)
-    _set_constraints(handle, trial, study.plan)
+    _set_constraints(handle, trial, study)
     save_note(handle, trial_note(trial, study, picture_url=_picture_url(handle, trial, folders)))
     if isinstance(trial.outcome, Measurement):
         optuna_study.tell(trial.number, told_values(trial.outcome, study.plan))
@@ -61,8 +55,19 @@ def tell(optuna_study: OptunaStudy, trial: TrialRecord, *, study: Study, folders
 
 def told_values(measurement: Measurement, plan: Plan) -> list[float]:
     """Return the plan's objectives in Optuna's units: memory in GiB, all else as it is."""
-    values = {objective.name: objective.value(measurement) for objective in plan.measured_objectives()}
-    return [value / GIB if name == "memory_bytes" else value for name, value in values.items()]
+    told = ((objective.unit, objective.value(measurement)) for objective in plan.measured_objectives())
+    return [value / GIB if unit == BYTES else value for unit, value in told]
+
+
+def metric_names(plan: Plan) -> list[str]:
+    """Return Optuna's name of each objective, with its unit: "latency_s", "memory_gib", "cost_usd", …."""
+    return [_metric_name(objective) for objective in plan.measured_objectives()]
+
+
+def _metric_name(objective: Objective) -> str:
+    if objective.unit == BYTES:
+        return objective.name.replace("bytes", "gib")
+    return f"{objective.name}_{objective.unit.lower()}" if objective.name == COST else objective.name
 
 
 def directions(plan: Plan) -> list[StudyDirection]:
@@ -108,12 +113,17 @@ def _seconds(trial: TrialRecord) -> dict[str, float]:
     return {name: round(value, 6) for name, value in seconds.items()}
 
 
-def _set_constraints(handle: Trial, trial: TrialRecord, plan: Plan) -> None:
-    """Above zero is unfit. Every measured trial has the same constraints, as samplers expect."""
+def _set_constraints(handle: Trial, trial: TrialRecord, study: Study) -> None:
+    """Above zero is unfit. Every measured trial has the same constraints, as samplers expect.
+
+    A limit relative to the baseline is kept by everything until the baseline was measured.
+    """
+    plan = study.plan
     if trial.measurement is None:
         values = {_FAILED: 1.0}  # of a trial that was stopped early, too, nothing else is known
     else:
-        values = {**violations(plan.limits(), trial.measurement), _FAILED: 0.0}
+        unknown = dict.fromkeys(plan.goals, 0.0)
+        values = {**unknown, **violations(study.limits, trial.measurement), _FAILED: 0.0}
         if plan.knobs:
             values[_UNWANTED] = 0.0 if is_wanted(trial, plan) else 1.0
     known = handle.constraints

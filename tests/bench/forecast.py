@@ -18,7 +18,7 @@ from autotune.footprint import Footprint
 from autotune.forecast import Forecast, forecast, seen_in
 from autotune.knob import Value
 from autotune.measurement import Memory
-from autotune.plan import parse_plan
+from autotune.plan_file import parse_plan
 from autotune.runners.local import LocalRunner
 from autotune.target import Target
 from autotune.workload import Workload

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from autotune.plan import parse_plan
+from autotune.plan_file import parse_plan
 from autotune.report.figures import answer, rows
 from autotune.report.page import page
 from autotune.report.pictures import LARGEST_PX, data_url
