@@ -27,10 +27,9 @@ from autotune.search.events import (
 )
 from autotune.search.feasible import without_what_cannot_fit
 from autotune.search.floor import measure_floor
-from autotune.search.presets import presets
 from autotune.search.reference import has_reference, make_reference, needed_calls
-from autotune.search.resume import mend, open_optuna, open_record
-from autotune.search.sampler import SpaceSampler
+from autotune.search.resume import frozen_choices, mend, open_optuna, open_record
+from autotune.search.sampling import sampler_for
 from autotune.search.seen import seen_of
 from autotune.search.session import Session, check_folder, run_check
 from autotune.search.stopping import STOPPED, why_stop
@@ -100,8 +99,8 @@ def _prepare(  # noqa: PLR0913 - all parts of a session
     plan: Plan, space: SearchSpace, database: Database, *, runner: Runner, listen: Listener, stop: Stop
 ) -> tuple[Session, bool]:
     storage = optuna_storage(database)
-    record, resumed = open_record(database, plan, space)
-    sampler = SpaceSampler(space, record.choices, presets=presets(space), seed=plan.seed)
+    sampler = sampler_for(plan, space, frozen_choices(space))
+    _, resumed = open_record(database, plan, space)
     optuna_study = open_optuna(storage, plan, resumed=resumed, sampler=sampler)
     mend(database, optuna_study)
     session = Session(

@@ -1,0 +1,82 @@
+"""Sampling: which sampler a plan asks for, and those that learn nothing: chance, and every recipe."""
+
+import random
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from itertools import islice
+
+from optuna import Study
+from optuna.trial import FrozenTrial
+
+from autotune.errors import PlanError
+from autotune.knob import Settings, Value
+from autotune.plan import Plan
+from autotune.search.presets import presets
+from autotune.search.sampler import SpaceSampler
+from autotune.space import SearchSpace
+
+MOST = 20_000
+"""Recipes that are tried one and all: more would take weeks."""
+
+
+class RandomSampler(SpaceSampler):
+    """The untuned baseline, then valid recipes by chance, none of them twice."""
+
+    def __init__(self, space: SearchSpace, choices: Mapping[str, tuple[Value, ...]], *, seed: int) -> None:
+        """Prepare; the arguments are those of `SpaceSampler`."""
+        super().__init__(space, choices, presets=presets(space, count=1), seed=seed)
+
+    def _proposals(self, study: Study, trial: FrozenTrial) -> Iterator[Settings]:
+        """Nothing: what comes next is drawn."""
+        del study, trial
+        return iter(())
+
+
+class ExhaustiveSampler(RandomSampler):
+    """The untuned baseline, then every valid recipe, in an order of chance that the seed fixes.
+
+    In that order the first half of a study is a fair sample of all of it, and no drift of the machine falls
+    on one value of a knob alone.
+    """
+
+    def __init__(self, space: SearchSpace, choices: Mapping[str, tuple[Value, ...]], *, seed: int) -> None:
+        """Prepare; the arguments are those of `SpaceSampler`.
+
+        Raises:
+            PlanError: There are too many recipes to try them all.
+        """
+        super().__init__(space, choices, seed=seed)
+        if next(islice(space.valid(), MOST, None), None) is not None:
+            raise PlanError(
+                f"The plan asks for every recipe, and there are more than {MOST:,}. Name fewer knobs and "
+                "values in [knobs] or with --knob, or take --sampler surrogate."
+            )
+
+    @cached_property
+    def _order(self) -> list[dict[str, Value]]:
+        """Every valid recipe, in the order in which they are tried."""
+        every = list(self._space.valid())
+        random.Random(self._seed).shuffle(every)
+        return every
+
+    def _proposals(self, study: Study, trial: FrozenTrial) -> Iterator[Settings]:
+        del study, trial
+        return iter(self._order)
+
+
+def sampler_for(plan: Plan, space: SearchSpace, choices: Mapping[str, tuple[Value, ...]]) -> SpaceSampler:
+    """Return the sampler that a plan names.
+
+    Args:
+        plan: Names it, and has the seed of its random numbers.
+        space: Says what is valid and searched.
+        choices: Each knob's values as the study froze them.
+
+    Raises:
+        PlanError: The plan asks for every recipe, and there are too many.
+    """
+    if plan.sampler == "exhaustive":
+        return ExhaustiveSampler(space, choices, seed=plan.seed)
+    if plan.sampler == "random":
+        return RandomSampler(space, choices, seed=plan.seed)
+    return SpaceSampler(space, choices, presets=presets(space), seed=plan.seed)
