@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from autotune.errors import UsageError
-from autotune.objective import BYTES, COST, JOULES, OBJECTIVES, SECONDS, full_name, short_name
+from autotune.objective import BYTES, COST, JOULES, OBJECTIVES, SECONDS, full_name, named, short_name
 from autotune.plan import OWN_LIMITS
-from autotune.units import parse_bytes, parse_duration, parse_energy, parse_money, parse_price
+from autotune.units import parse_bytes, parse_duration, parse_energy, parse_money
 
+LIMIT_FIELDS = (*OWN_LIMITS.values(), "bounds", "goals")
+"""The fields of a plan that hold limits."""
 NO_LIMIT = ("none", "off")
-_FORM = re.compile(r"\s*([^<>=\s]+)\s*(<=|>=|[<>=]+)\s*(.*\S)\s*")
+_FORM = re.compile(r"\s*([^<>=\s]+)\s*(<=|>=)\s*(.*\S)\s*")
 _SHARE = re.compile(r"\s*((?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?)\s*[x×]\s*")
 
 
@@ -35,6 +37,15 @@ def read_limit(flag: str) -> tuple[str, str]:
             f"Write '{short_name(name)}{wanted}{bound}'."
         )
     return name, bound
+
+
+def is_share(text: str) -> bool:
+    """Whether a text is a share of the baseline's, such as "0.5x".
+
+    >>> is_share("0.5x"), is_share("0.5")
+    (True, False)
+    """
+    return _SHARE.fullmatch(text) is not None
 
 
 def with_limit(fields: Mapping[str, Any], name: str, text: object, *, price: str) -> dict[str, Any]:
@@ -75,7 +86,7 @@ def with_limit(fields: Mapping[str, Any], name: str, text: object, *, price: str
 def _bound(name: str, text: object, price: str) -> float | int:
     """The bound in the objective's unit."""
     if name == COST:
-        return parse_money(str(text), parse_price(price)[1] if price else "")
+        return parse_money(str(text), named(COST, images=None, price=price, batch=1).unit)
     unit = OBJECTIVES[name].unit if name in OBJECTIVES else SECONDS
     if unit == SECONDS:
         return parse_duration(str(text))

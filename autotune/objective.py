@@ -65,6 +65,8 @@ class Objective:
         >>> LATENCY.show(1.5), MEMORY.show(2.0**30), SIMILARITY.show(0.9), ENERGY.show(51.23)
         ('1.5 s', '1 GiB', '0.9000', '51.2 J')
         """
+        if not math.isfinite(value):
+            return "unknown"
         if self.unit == SECONDS:
             return format_duration(value)
         if self.unit == BYTES:

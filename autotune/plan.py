@@ -12,6 +12,7 @@ from autotune.gpus import GPUS, known_gpu
 from autotune.job import Protocol
 from autotune.knob import Value
 from autotune.objective import (
+    COST,
     HOST_MEMORY,
     MEMORY,
     NAMES,
@@ -22,8 +23,10 @@ from autotune.objective import (
     named,
     short_name,
 )
+from autotune.units import parse_price
 from autotune.workload import Workload
 
+DEFAULT_OBJECTIVES = ("latency_s", "memory_bytes", "similarity")
 SAMPLERS = ("surrogate", "tpe", "random", "exhaustive")
 _Built = TypeVar("_Built", Budget, Protocol)
 _LARGEST_SEED = 2**32 - 1
@@ -73,7 +76,7 @@ class Plan:
     workload: Workload
     device: str = "auto"
     target: str = ""
-    objectives: tuple[str, ...] = ("latency_s", "memory_bytes", "similarity")
+    objectives: tuple[str, ...] = DEFAULT_OBJECTIVES
     memory_limit_bytes: int | None = None
     host_memory_limit_bytes: int | None = None
     min_similarity: float | None = 0.9
@@ -117,6 +120,8 @@ class Plan:
         if self.images is not None and self.images < 1:
             return f"'images' is {self.images}. It must be 1 or more."
         try:
+            if self.price:
+                parse_price(self.price)
             for name in (*self.objectives, *self.bounds, *self.goals):
                 self.objective(name)
         except UsageError as error:
@@ -312,6 +317,17 @@ def describe_limits(plan: Plan, *, kind: str = "", baseline: Mapping[str, float]
     if baseline is None:
         said += [_describe_goal(plan.objective(name), share) for name, share in plan.goals.items()]
     return ", ".join(said) or "none"
+
+
+def describe_objectives(plan: Plan) -> str:
+    """Return the objectives in one line.
+
+    >>> plan = Plan(study="s", workload=Workload(model="demo"), objectives=("cost",), price="2.5 USD/h")
+    >>> describe_objectives(plan)
+    'cost of 1,000 images (at 2.5 USD/h)'
+    """
+    listed = ((objective.name, objective.label) for objective in plan.measured_objectives())
+    return ", ".join(f"{label} (at {plan.price})" if name == COST else label for name, label in listed)
 
 
 def _describe_goal(objective: Objective, share: float) -> str:

@@ -4,14 +4,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from autotune.budget import DEFAULT_TRIALS, Budget
+from autotune.cli.goals_from_flags import goals_from_flags
 from autotune.errors import UsageError
 from autotune.job import Protocol
 from autotune.knob import Value
+from autotune.limit_text import NO_LIMIT
 from autotune.plan import Plan
-from autotune.units import parse_bytes, parse_duration, parse_size
+from autotune.units import parse_duration, parse_size
 from autotune.workload import Workload
 
-_NO_LIMIT = ("none", "off")
 _WORDS: dict[str, Value] = {"true": True, "false": False}
 
 
@@ -22,6 +23,8 @@ class Flags:
     Attributes:
         prompts: The lines of the file that --prompts names.
         knobs: Each --knob as typed, such as "steps=8,12".
+        objectives: Each --objective, such as "latency".
+        limits: Each --limit as typed, such as "latency<=0.5x".
     """
 
     model: str
@@ -48,6 +51,10 @@ class Flags:
     allow_approximate: bool | None = None
     confirm: int | None = None
     knobs: tuple[str, ...] = ()
+    objectives: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+    images: int | None = None
+    price: str | None = None
 
 
 def plan_from_flags(flags: Flags, base: Plan | None = None) -> Plan:
@@ -69,12 +76,10 @@ def plan_from_flags(flags: Flags, base: Plan | None = None) -> Plan:
         plan,
         workload=_workload(flags, plan.workload),
         budget=_budget(flags, plan.budget),
-        memory_limit_bytes=_memory(flags.vram, plan.memory_limit_bytes),
-        host_memory_limit_bytes=_memory(flags.host_memory, plan.host_memory_limit_bytes),
-        min_similarity=_similarity(flags.min_similarity, plan.min_similarity),
         trial_time_s=plan.trial_time_s if flags.trial_time is None else parse_duration(flags.trial_time),
         knobs={**plan.knobs, **parse_knobs(flags.knobs)},
         protocol=_protocol(flags, plan.protocol),
+        **goals_from_flags(flags, plan),
     )
     same_name = ("device", "target", "threads", "study", "seed", "sampler", "allow_approximate")
     given = {name: value for name in same_name if (value := getattr(flags, name)) is not None}
@@ -194,34 +199,12 @@ def _budget(flags: Flags, budget: Budget) -> Budget:
 def _gain(share: str | None, unchanged: float | None) -> float | None:
     if share is None:
         return unchanged
-    if share.lower() in _NO_LIMIT:
+    if share.lower() in NO_LIMIT:
         return None
     try:
         return float(share[:-1]) / 100 if share.endswith("%") else float(share)
     except ValueError:
         raise UsageError(f"'--gain {share}' is no share. Write it like '0.5%' or 0.005, or 'none'.") from None
-
-
-def _memory(amount: str | None, limit_bytes: int | None) -> int | None:
-    if amount is None:
-        return limit_bytes
-    return None if amount.lower() in _NO_LIMIT else parse_bytes(amount)
-
-
-def _similarity(floor: str | None, unchanged: float | None) -> float | None:
-    if floor is None:
-        return unchanged
-    if floor.lower() in _NO_LIMIT:
-        return None
-    try:
-        similarity = float(floor)
-    except ValueError:
-        similarity = float("nan")
-    if not 0 <= similarity <= 1:
-        raise UsageError(
-            f"'--min-similarity {floor}' is no similarity. Give a number from 0 to 1, or 'none'."
-        )
-    return similarity
 
 
 def _not_text(source: str) -> str:

@@ -40,7 +40,7 @@ def show(
         _say_one(opened, trial, is_json=is_json)
     elif is_json:
         from autotune.cli.console import say_json
-        from autotune.report.figures import study_json
+        from autotune.report.as_json import study_json
 
         say_json(study_json(opened, is_complete=is_complete))
     else:
@@ -68,7 +68,8 @@ def _say_one(study: "Study", number: int, *, is_json: bool) -> None:
     from autotune.cli.tables import say_trial
     from autotune.errors import UnknownName
     from autotune.job import LOG_FILE
-    from autotune.report.figures import row_json, rows
+    from autotune.report.as_json import row_json
+    from autotune.report.figures import rows
 
     row = next((row for row in rows(study) if row.trial.number == number), None)
     if row is None:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from autotune.cli.console import plain_table, say, say_table
 from autotune.job import LOG_FILE
-from autotune.plan import describe_limits
-from autotune.report.figures import Row, Standing, answer, caution, counted, front_rows, rows
+from autotune.objective import ENERGY, HOST_MEMORY
+from autotune.plan import DEFAULT_OBJECTIVES, describe_objectives
+from autotune.report.figures import Row, Standing, answer, caution, counted, front_rows, heading, rows
 from autotune.report.trust import flaws_of, legend, trust_lines
 from autotune.samples import median, median_interval
 from autotune.units import format_bytes, format_duration
@@ -58,7 +59,9 @@ def say_head(study: "Study") -> None:
     size = f"{workload.width_px} × {workload.height_px} px"
     size += f", {workload.frames} frames," if workload.frames else ""
     say(f"A call makes {workload.batch} × {size} in {workload.steps} steps, guidance {workload.guidance:g}")
-    say(f"Limits: {describe_limits(study.plan, kind=study.situation.target.kind)}")
+    if study.plan.objectives != DEFAULT_OBJECTIVES:
+        say(f"Objectives: {describe_objectives(study.plan)}")
+    say(f"Limits: {study.describe_limits()}")
     if caution(study):
         say(caution(study))
 
@@ -70,7 +73,9 @@ def front_table(listed: Iterable[Row], *, batch: int) -> "Table":
         listed: The rows.
         batch: Pictures a call makes; for more than one, a picture's own latency is shown beside the call's.
     """
+    shown = tuple(listed)
     per_picture = ("a picture>",) if batch > 1 else ()
+    further = (f"{heading(objective)}>" for objective, _ in shown[0].further) if shown else ()
     table = plain_table(
         *(
             "trial>",
@@ -81,13 +86,14 @@ def front_table(listed: Iterable[Row], *, batch: int) -> "Table":
             "similarity>",
             "likeness",
             "cold start>",
+            *further,
         ),
         *("", "recipe"),
     )
-    for row in listed:
+    for row in shown:
         each = (row.latency_per_picture,) if batch > 1 else ()
         figures = (row.latency, *each, row.speed, row.memory, row.similarity, row.likeness)
-        cells = (*figures, row.cold_start, _marks(row))
+        cells = (*figures, row.cold_start, *row.further_figures, _marks(row))
         table.add_row(str(row.trial.number), *cells, row.trial.describe(), style=_COLOURS[row.standing])
     return table
 
@@ -153,6 +159,7 @@ def _say_measurement(row: Row) -> None:
         say(f"  on the host {row.host_memory}")
     if measured.energy_j is not None:
         say(f"  energy      {measured.energy_j:.3g} J a call")
+    _say_further(row)
     _say_likeness(row)
     _say_cold_start(row)
     say(f"  samples     {_listed(measured.calls_s, format_duration)}")
@@ -169,6 +176,12 @@ def _say_measurement(row: Row) -> None:
     for warning in measured.warnings:
         say(f"  warning     {_one_line(warning)}")
     _say_environment(measured.environment)
+
+
+def _say_further(row: Row) -> None:
+    for (objective, _), figure in zip(row.further, row.further_figures, strict=True):
+        if objective not in (ENERGY, HOST_MEMORY):  # those are told where they are known
+            say(f"  {heading(objective):<12}{figure}, {objective.label}")
 
 
 def _say_likeness(row: Row) -> None:

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
 _Text = str | None
 _Count = int | None
+_OBJECTIVES = "latency, memory, similarity, first-picture, host-memory, energy, amortised, cost"
 
 EXAMPLES = (
     "autotune tune demo",
     "autotune tune demo --trials 12 --min-similarity 0.95",
     "autotune tune stabilityai/stable-diffusion-xl-base-1.0 --vram 8GiB --time 1h",
     "autotune tune arch:sdxl --device cuda --target rtx-4060",
+    "autotune tune demo --objective cost --objective similarity --price '2.50 USD/h' --limit 'latency<=0.5x'",
 )
 
 
@@ -34,6 +36,19 @@ def tune(
         typer.Option(metavar="AMOUNT", help="Limit on the memory beside that of a GPU, or none."),
     ] = None,
     min_similarity: Annotated[_Text, typer.Option(metavar="0..1", help="Similarity floor, or none.")] = None,
+    objective: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help=f"What to be good at; repeatable: {_OBJECTIVES}.")
+    ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LIMIT", help="'latency<=2s', 'memory<=0.7x' of the untuned baseline's; repeatable."
+        ),
+    ] = None,
+    images: Annotated[
+        _Count, typer.Option(metavar="N", help="Images made after one start, for amortised and cost.")
+    ] = None,
+    price: Annotated[_Text, typer.Option(metavar="PRICE", help="Of an hour, for cost: '2.50 USD/h'.")] = None,
     trials: Annotated[_Count, typer.Option(metavar="N", help="Stop after so many trials.")] = None,
     time: Annotated[_Text, typer.Option(metavar="DURATION", help="Stop after so long: 20m, 1h30m.")] = None,
     trial_time: Annotated[_Text, typer.Option(metavar="DURATION", help="Kill a trial after so long.")] = None,
@@ -125,6 +140,10 @@ def tune(
         allow_approximate=allow_approximate,
         confirm=confirm,
         knobs=tuple(knob or ()),
+        objectives=tuple(objective or ()),
+        limits=tuple(limit or ()),
+        images=images,
+        price=price,
     )
     plan = _plan(flags)
     if write_plan is not None:

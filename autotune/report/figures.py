@@ -3,17 +3,18 @@
 import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from autotune.duel import Ratio
-from autotune.measurement import Likeness, Measurement
-from autotune.samples import break_even, median
-from autotune.search.choose import PICKS
+from autotune.measurement import Measurement
+from autotune.objective import NAMES, Objective, short_name
+from autotune.samples import break_even
 from autotune.search.evidence import cold_start
 from autotune.search.study import Study
-from autotune.store.records import CheckRecord, TrialRecord
+from autotune.store.records import TrialRecord
 from autotune.tiers import Tier
 from autotune.units import format_bytes, format_duration
+
+_ALWAYS_SHOWN = frozenset({"latency_s", "memory_bytes", "similarity", "first_picture_s"})
 
 
 class Standing(enum.StrEnum):
@@ -47,6 +48,8 @@ class Row:
         break_even: After how many pictures its longer cold start is repaid, 0 where it is not longer; None
             where it never is, or is not known.
         fresh_cold_s: Cold start with nothing compiled before, where that was measured apart.
+        further: What the plan bounds or is good at beside latency, memory, similarity and the cold start,
+            with its value; None without a measurement.
     """
 
     trial: TrialRecord
@@ -62,6 +65,7 @@ class Row:
     tier: Tier | None = None
     break_even: float | None = None
     fresh_cold_s: float | None = None
+    further: tuple[tuple[Objective, float | None], ...] = ()
 
     @property
     def latency(self) -> str:
@@ -99,6 +103,11 @@ class Row:
         """Time until the first picture of a fresh process, or "-"."""
         measured = self.measured
         return format_duration(measured.cold_s) if measured else "-"
+
+    @property
+    def further_figures(self) -> tuple[str, ...]:
+        """Each of `further` as text, or "-"."""
+        return tuple("-" if value is None else objective.show(value) for objective, value in self.further)
 
     @property
     def speed(self) -> str:
@@ -151,9 +160,27 @@ def rows(study: Study) -> tuple[Row, ...]:
             tier=study.tier(trial),
             break_even=_break_even(study, trial),
             fresh_cold_s=_fresh_cold_s(study, trial),
+            further=_further(study, trial),
         )
         for trial in study.trials
     )
+
+
+def further_objectives(study: Study) -> tuple[Objective, ...]:
+    """Return what a plan bounds or is good at beside latency, memory, similarity and the cold start."""
+    plan = study.plan
+    named = {*plan.objectives, *plan.bounds, *plan.goals} - _ALWAYS_SHOWN
+    return tuple(plan.objective(name) for name in NAMES if name in named)
+
+
+def heading(objective: Objective) -> str:
+    """Return the short heading of an objective's column.
+
+    >>> from autotune.objective import HOST_MEMORY
+    >>> heading(HOST_MEMORY)
+    'host memory'
+    """
+    return short_name(objective.name).replace("-", " ")
 
 
 def front_rows(every: Iterable[Row]) -> tuple[Row, ...]:
@@ -166,7 +193,7 @@ def front_rows(every: Iterable[Row]) -> tuple[Row, ...]:
 
 def picks(study: Study) -> dict[str, int]:
     """Return each pick's trial number; empty while nothing is on the front."""
-    return {pick: study.best_trial(pick).number for pick in PICKS} if study.front() else {}
+    return {pick: trial.number for pick, trial in study.picks().items()}
 
 
 def caution(study: Study) -> str:
@@ -195,6 +222,7 @@ def answer(every: Iterable[Row], pick: str = "knee") -> str:
     figures = [f"similarity {chosen.measured.similarity:.2f} ({chosen.likeness})"]
     if chosen.memory_share is not None:
         figures.insert(0, f"{100 * chosen.memory_share:.0f} % of the memory")
+    figures += [f"{heading(o)} {o.show(value)}" for o, value in chosen.further if value is not None]
     if chosen.speed_up is None:
         return (
             f"{pick}: {chosen.latency} a call, {', '.join(figures)}; the untuned baseline was not measured."
@@ -231,110 +259,12 @@ def format_speed(factor: float) -> str:
     return f"{format_factor(factor)} faster" if factor > 1 else f"{format_factor(1 / factor)} slower"
 
 
-def study_json(study: Study, *, is_complete: bool = False) -> dict[str, Any]:
-    """Return a study as plain JSON types.
-
-    Args:
-        study: The study.
-        is_complete: With every trial, not only the baseline and the front.
-    """
-    every = rows(study)
-    target, plan = study.situation.target, study.plan
-    document: dict[str, Any] = {
-        "study": study.name,
-        "model": plan.workload.model,
-        "target": target.to_json(),
-        "caution": caution(study),
-        "limits": {
-            "memory_bytes": plan.memory_cap_on(target.kind),
-            "host_memory_bytes": plan.host_memory_limit_bytes,
-            "similarity": plan.min_similarity,
-        },
-        "trials_done": sum(row.standing is not Standing.RUNNING for row in every),
-        "failures": {kind.value: count for kind, count in study.failures().most_common()},
-        "pruned": sum(row.standing is Standing.PRUNED for row in every),
-        "picks": picks(study),
-        "answer": answer(every),
-        "baseline": next((row_json(row) for row in every if row.is_baseline), None),
-        "front": [row_json(row) for row in front_rows(every) if row.is_on_front],
-    }
-    return document | ({"trials": [_complete_json(row) for row in every]} if is_complete else {})
-
-
-def check_json(check: CheckRecord) -> dict[str, Any]:
-    """Return what was measured beside the trials as plain JSON types."""
-    document: dict[str, Any] = {"purpose": check.purpose.value, "round": check.round, "digest": check.digest}
-    document |= {"settings": dict(check.changed), "seconds": check.seconds}
-    measured = check.measurement
-    if measured is None:
-        return document | {"failure": getattr(check.outcome, "message", "")}
-    document |= {"latency_s": measured.latency_s, "similarity": measured.similarity}
-    return document | {"calls_s": list(measured.calls_s), "warnings": list(measured.warnings)}
-
-
-def _complete_json(row: Row) -> dict[str, Any]:
-    """A trial with its raw samples; machine and log, which are long, are told by `show --trial`."""
-    outcome = row.trial.outcome.to_json() if row.trial.outcome is not None else {}
-    raw = {name: value for name, value in outcome.items() if name not in {"environment", "log"}}
-    return row_json(row) | {"outcome": raw or None}
-
-
-def row_json(row: Row) -> dict[str, Any]:
-    """Return one trial and how it compares, as plain JSON types."""
-    trial, measured, failure = row.trial, row.measured, row.trial.failure
-    document: dict[str, Any] = {
-        "number": trial.number,
-        "digest": trial.digest,
-        "settings": dict(trial.changed),
-        "standing": row.standing.value,
-        "is_baseline": row.is_baseline,
-        "is_on_front": row.is_on_front,
-        "picks": list(row.picks),
-    }
-    if measured is not None:
-        document |= {
-            "latency_s": measured.latency_s,
-            "latency_per_picture_s": measured.latency_s / measured.batch,
-            "memory_bytes": measured.memory_bytes,
-            "host_memory_bytes": measured.host_memory_bytes,
-            "similarity": measured.similarity,
-            **_likeness_json(row, measured.likeness),
-            "cold_s": measured.cold_s,
-            "fresh_cold_s": row.fresh_cold_s,
-            "compile_cache": measured.compile_cache,
-            "break_even_pictures": row.break_even,
-            "energy_j": measured.energy_j,
-            "gain": row.gain.to_json() if row.gain is not None else None,
-            "beyond_limits": list(row.beyond),
-            "speed_up": row.speed_up,
-            "memory_share": row.memory_share,
-            "warnings": list(measured.warnings),
-        }
-    if trial.pruned is not None:
-        names = ("latency_at_least_s", "memory_at_least_bytes", "rival", "message")
-        document["pruned"] = {name: getattr(trial.pruned, name) for name in names}
-    if failure is not None:
-        document["failure"] = {name: getattr(failure, name) for name in ("message", "phase", "knob")}
-        document["failure"]["kind"] = failure.kind.value
-    return document
-
-
-def _likeness_json(row: Row, likeness: Likeness) -> dict[str, Any]:
-    return {
-        "tier": row.tier.value if row.tier is not None else None,
-        "similarity_p10": likeness.p10,
-        "similarity_min": likeness.minimum,
-        "divergence_rate": likeness.divergence_rate,
-        "pairs": len(likeness.haarpsi),
-        "psnr_db": median(likeness.psnr_db) if likeness.psnr_db else None,
-        "ms_ssim": median(likeness.ms_ssim) if likeness.ms_ssim else None,
-        "step_error": median(likeness.step_error) if likeness.step_error else None,
-        "why_no_step_error": likeness.why_no_step_error,
-        "ratios": dict(likeness.ratios),
-        "is_exact": likeness.is_exact,
-        "flaws": list(likeness.flaws),
-        "extras": dict(likeness.extras),
-    }
+def _further(study: Study, trial: TrialRecord) -> tuple[tuple[Objective, float | None], ...]:
+    measured = study.settled(trial)
+    return tuple(
+        (objective, objective.value(measured) if measured is not None else None)
+        for objective in further_objectives(study)
+    )
 
 
 def _break_even(study: Study, trial: TrialRecord) -> float | None:
@@ -378,8 +308,7 @@ def _limits_broken(study: Study, trial: TrialRecord) -> tuple[str, ...]:
     if trial.measurement is None:
         return ()
     measured = study.settled(trial) or trial.measurement
-    limits = study.plan.limits()
-    return tuple(limit.objective.label for limit in limits if limit.violation(measured) > 0)
+    return tuple(limit.objective.label for limit in study.limits if limit.violation(measured) > 0)
 
 
 def _memory_bytes(trial: TrialRecord | None) -> float | None:

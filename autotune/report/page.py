@@ -3,9 +3,17 @@
 import shlex
 from importlib.resources import files
 
-from autotune.plan import describe_limits
 from autotune.plan_file import format_plan
-from autotune.report.figures import Row, answer, caution, counted, front_rows, rows
+from autotune.report.figures import (
+    Row,
+    answer,
+    caution,
+    counted,
+    front_rows,
+    further_objectives,
+    heading,
+    rows,
+)
 from autotune.report.markup import Html, element, joined, table
 from autotune.report.pictures import picture_grid
 from autotune.report.plot import plot
@@ -28,7 +36,6 @@ _FRONT = (
     "similarity>",
     "likeness",
     "cold start>",
-    "recipe",
 )
 _ALL = (
     "trial>",
@@ -86,7 +93,7 @@ def _answer(study: Study, every: tuple[Row, ...]) -> Html:
     done = sum(trial.counts for trial in study.trials)
     about = (
         f"{workload.batch} × {workload.width_px} × {workload.height_px} px a call in {workload.steps} steps, "
-        f"{counted(done, 'trial')}. Limits: {describe_limits(study.plan, kind=target.kind)}."
+        f"{counted(done, 'trial')}. Limits: {study.describe_limits()}."
     )
     chosen = next((row for row in every if "knee" in row.picks), None)
     baseline = next((row for row in every if row.is_baseline), None)
@@ -101,12 +108,16 @@ def _answer(study: Study, every: tuple[Row, ...]) -> Html:
 
 
 def _cards(chosen: Row, baseline: Row | None) -> Html:
+    untold = baseline.further_figures if baseline else ("-",) * len(chosen.further)
     figures = (
         ("latency of a call", chosen.latency, baseline.latency if baseline else "-"),
         ("memory", chosen.memory, baseline.memory if baseline else "-"),
         ("host memory", chosen.host_memory, baseline.host_memory if baseline else "-"),
         ("similarity", chosen.similarity, baseline.similarity if baseline else "-"),
         ("cold start", chosen.cold_start, baseline.cold_start if baseline else "-"),
+        *zip(
+            (objective.label for objective, _ in chosen.further), chosen.further_figures, untold, strict=True
+        ),
     )
     cards = (
         element("div", element("dt", name), element("dd", here, element("small", f"untuned {untuned}")))
@@ -130,10 +141,12 @@ def _picks(study: Study, every: tuple[Row, ...]) -> Html:
             row.similarity,
             row.likeness,
             row.cold_start,
+            *row.further_figures,
             row.trial.describe(),
         )
         for row in listed
     ]
+    further = (f"{heading(objective)}>" for objective in further_objectives(study))
     classes = [("baseline" if row.is_baseline else "front" if row.picks else "") for row in listed]
     warnings = [element("li", sentence, class_="warning") for sentence in flaws_of(listed)]
     words = [element("li", sentence) for sentence in (*legend(listed), *trust_lines(study))]
@@ -141,7 +154,7 @@ def _picks(study: Study, every: tuple[Row, ...]) -> Html:
     note = f"The untuned baseline, and the front: {front} that no other beats in everything."
     return joined(
         element("p", note, class_="note"),
-        table(_FRONT, lines, classes=classes),
+        table((*_FRONT, *further, "recipe"), lines, classes=classes),
         element("ul", *warnings) if warnings else None,
         element("ul", *words, class_="note") if words else None,
     )

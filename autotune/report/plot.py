@@ -83,6 +83,7 @@ def _hover(row: Row) -> str:
         f"trial {row.trial.number}{picks}",
         f"{row.latency} a call, {row.speed} the baseline's speed",
         f"{row.memory}, similarity {row.similarity} ({row.likeness})",
+        *(f"{o.label}: {figure}" for (o, _), figure in zip(row.further, row.further_figures, strict=True)),
         *row.trial.describe().split(" "),
     )
     return "<br>".join(html.escape(line) for line in lines)

@@ -14,7 +14,6 @@ from autotune.measurement import Measurement
 from autotune.recipe import Recipe
 from autotune.search import evidence
 from autotune.search.caps import find_least_memory
-from autotune.search.choose import PICKS
 from autotune.search.events import ConfirmStarted
 from autotune.search.reference import make_reference
 from autotune.search.rounds import order
@@ -50,10 +49,8 @@ def confirm(session: Session, study: Study) -> Study:
 
 def named(study: Study) -> tuple[TrialRecord, ...]:
     """Return the trials that a study's picks name, the fastest first, the baseline left out."""
-    if not study.front():
-        return ()
-    ranked = sorted(PICKS, key=lambda pick: pick != "fastest")
-    found = {trial.number: trial for pick in ranked if (trial := study.best_trial(pick)).changed}
+    ranked = sorted(study.picks().items(), key=lambda item: item[0] != "fastest")
+    found = {trial.number: trial for _, trial in ranked if trial.changed}
     return tuple(found.values())
 
 

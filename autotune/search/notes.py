@@ -1,19 +1,15 @@
 """Notes: short Markdown for the dashboard, about one trial and about the study so far."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from autotune.errors import BudgetError
 from autotune.measurement import Measurement
-from autotune.plan import describe_limits
-from autotune.search.choose import PICKS
+from autotune.objective import FIRST_PICTURE, LATENCY, MEMORY, SIMILARITY, Objective
 from autotune.search.shortfall import describe_failures
 from autotune.search.study import Study
 from autotune.store.records import TrialRecord
-from autotune.units import format_bytes, format_duration
 
 _LOG_CHARACTERS = 600  # the dashboard fetches all notes of a study again and again
-
-_FIGURES = ("latency", "memory", "similarity", "first picture")
 
 
 def trial_note(trial: TrialRecord, study: Study, *, picture_url: str = "") -> str:
@@ -46,7 +42,7 @@ def study_note(study: Study) -> str:
     lines = [
         f"# {workload.model} on {target.describe()}",
         "",
-        f"Limits: {describe_limits(study.plan, kind=study.situation.target.kind)}.",
+        f"Limits: {study.describe_limits()}.",
         f"{len(counted)} trials; on the front: {len(study.front())}; failed: {failures}.",
         *([study.noise_floor.describe()] if study.noise_floor is not None else []),
         "",
@@ -71,34 +67,41 @@ def _outcome_lines(trial: TrialRecord, study: Study) -> list[str]:
 def _figure_lines(measurement: Measurement, study: Study) -> list[str]:
     baseline = study.baseline()
     untuned = baseline.measurement if baseline is not None else None
-    head = ["| | this | untuned |", "|---|---|---|"]
-    nothing = ["–"] * len(_FIGURES)
-    columns = zip(_FIGURES, _figures(measurement), _figures(untuned) if untuned else nothing, strict=True)
-    table = [*head, *(f"| {' | '.join(row)} |" for row in columns)]
+    shown = (LATENCY, MEMORY, SIMILARITY, FIRST_PICTURE)
+    objectives = (*shown, *_others(study, shown))
+    before = _figures(untuned, objectives) if untuned is not None else ["–"] * len(objectives)
+    rows = zip((o.label for o in objectives), _figures(measurement, objectives), before, strict=True)
+    table = [_line(["", "this", "untuned"]), _line(["---"] * 3), *map(_line, rows)]
     table += ["", *(f"* {flaw}" for flaw in measurement.likeness.flaws)]
     if untuned is not None:
         table += ["", f"{untuned.latency_s / measurement.latency_s:.2f} times as fast as untuned."]
     return [*table, *(f"* {warning}" for warning in measurement.warnings)]
 
 
-def _figures(m: Measurement) -> list[str]:
-    return [
-        format_duration(m.latency_s),
-        format_bytes(m.memory_bytes),
-        f"{m.similarity:.4f}",
-        format_duration(m.cold_s),
-    ]
+def _others(study: Study, shown: Sequence[Objective]) -> list[Objective]:
+    """What the plan asks for beside what is always shown."""
+    return [objective for objective in study.plan.measured_objectives() if objective not in shown]
+
+
+def _figures(measurement: Measurement, objectives: Sequence[Objective]) -> list[str]:
+    return [objective.show(objective.value(measurement)) for objective in objectives]
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _answer_lines(study: Study) -> Sequence[str]:
     try:
-        answers = [(pick, study.best_trial(pick)) for pick in PICKS]
+        study.best_trial()
     except BudgetError as error:
         return [str(error)]
-    lines = ["| pick | trial | latency | memory | similarity | recipe |", "|---|---|---|---|---|---|"]
-    for pick, trial in answers:
+    shown = (LATENCY, MEMORY, SIMILARITY)
+    objectives = (*shown, *_others(study, shown))
+    head = ["pick", "trial", *(o.label for o in objectives), "recipe"]
+    lines = [_line(head), _line(["---"] * len(head))]
+    for pick, trial in study.picks().items():
         measured = study.settled(trial)
         if measured is not None:
-            cells = [pick, str(trial.number), *_figures(measured)[:3], trial.describe()]
-            lines.append(f"| {' | '.join(cells)} |")
+            lines.append(_line([pick, str(trial.number), *_figures(measured, objectives), trial.describe()]))
     return lines

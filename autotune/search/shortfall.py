@@ -1,10 +1,10 @@
 """Shortfall: why nothing fits, and what came nearest, as sentences for the user."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from autotune.job import LOG_FILE
-from autotune.objective import Limit, violations
+from autotune.objective import Limit, short_name, violations
 from autotune.plan import Plan, describe_limits
 from autotune.store.records import TrialRecord
 
@@ -18,18 +18,30 @@ _REMEDIES = {
     "host_memory_bytes": "allow more with --host-memory",
     "similarity": "allow less likeness with --min-similarity",
 }
+_OTHERS = "the best {label} measured is {value}: {recipe}"
 
 
-def nothing_fits(plan: Plan, trials: Sequence[TrialRecord]) -> str:
-    """Return why no trial of a study fits, what came nearest and what to do."""
+def nothing_fits(
+    plan: Plan, trials: Sequence[TrialRecord], baseline: Mapping[str, float] | None = None
+) -> str:
+    """Return why no trial of a study fits, what came nearest and what to do.
+
+    Args:
+        plan: Has the limits.
+        trials: Of the study.
+        baseline: Figures of the untuned baseline, for limits relative to it.
+    """
     measured = [trial for trial in trials if trial.measurement is not None]
     if not measured:
         return _nothing_measured(plan, trials)
-    nearest = [sentence for limit in plan.limits() if (sentence := _nearest(limit, plan, measured))]
-    remedies = [_REMEDIES[limit.objective.name] for limit in plan.limits()]
+    limits = plan.limits(baseline)
+    nearest = [sentence for limit in limits if (sentence := _nearest(limit, limits, measured))]
+    remedies = [_remedy(limit) for limit in limits]
     remedy = ", ".join([*remedies, "or search longer with --trials"])
     said = "; ".join(nearest) or "no recipe is within all limits at once"
-    return f"Nothing fits {describe_limits(plan)}; {said}. {remedy[0].upper()}{remedy[1:]}."
+    return (
+        f"Nothing fits {describe_limits(plan, baseline=baseline)}; {said}. {remedy[0].upper()}{remedy[1:]}."
+    )
 
 
 def describe_failures(trials: Sequence[TrialRecord]) -> str:
@@ -53,9 +65,16 @@ def _nothing_measured(plan: Plan, trials: Sequence[TrialRecord]) -> str:
     )
 
 
-def _nearest(limit: Limit, plan: Plan, measured: Sequence[TrialRecord]) -> str | None:
+def _remedy(limit: Limit) -> str:
+    name = limit.objective.name
+    if limit.share is None and name in _REMEDIES:
+        return _REMEDIES[name]
+    return f"ask for less with --limit '{short_name(name)}{limit.sign}…'"
+
+
+def _nearest(limit: Limit, limits: Sequence[Limit], measured: Sequence[TrialRecord]) -> str | None:
     """What came nearest to one limit among the trials within all others; None where it was met."""
-    others = tuple(other for other in plan.limits() if other.objective is not limit.objective)
+    others = tuple(other for other in limits if other is not limit)
     rivals = [trial for trial in measured if _is_within(trial, others)] or measured
     best = min(
         rivals, key=lambda trial: limit.objective.loss(trial.measurement) if trial.measurement else 0.0
@@ -63,7 +82,8 @@ def _nearest(limit: Limit, plan: Plan, measured: Sequence[TrialRecord]) -> str |
     if best.measurement is None or limit.violation(best.measurement) <= 0:
         return None
     value = limit.objective.show(limit.objective.value(best.measurement))
-    return _NEAREST[limit.objective.name].format(value=value, recipe=best.describe())
+    sentence = _NEAREST.get(limit.objective.name, _OTHERS)
+    return sentence.format(label=limit.objective.label, value=value, recipe=best.describe())
 
 
 def _is_within(trial: TrialRecord, limits: tuple[Limit, ...]) -> bool:

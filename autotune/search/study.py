@@ -14,10 +14,10 @@ from autotune.fingerprint import stable
 from autotune.knob import Situation, Value
 from autotune.measurement import FailureKind, Measurement
 from autotune.objective import Limit, reference_point, violations
-from autotune.plan import Plan
+from autotune.plan import Plan, describe_limits
 from autotune.recipe import Recipe
 from autotune.search import evidence
-from autotune.search.choose import choose, front, losses
+from autotune.search.choose import choose, front, losses, picks_of
 from autotune.search.shortfall import nothing_fits
 from autotune.store import history
 from autotune.store.engine import Database
@@ -78,6 +78,11 @@ class Study:
     def limits(self) -> tuple[Limit, ...]:
         """The bounds that make a recipe unfit; those relative to the baseline once it was measured."""
         return self.plan.limits(self.baseline_figures)
+
+    def describe_limits(self) -> str:
+        """Return the limits in one line, those relative to the baseline with their bound once it is known."""
+        kind = self.situation.target.kind
+        return describe_limits(self.plan, kind=kind, baseline=self.baseline_figures)
 
     @property
     def elapsed_s(self) -> float:
@@ -174,6 +179,11 @@ class Study:
         is_near = abs(math.log(met.value)) < math.log(WIDE_GAP)
         return met.verdict is Verdict.TIE or (met.verdict is Verdict.UNCLEAR and is_near)
 
+    def picks(self) -> dict[str, TrialRecord]:
+        """Return the trial that each rule names; empty while nothing is on the front."""
+        rules = picks_of(self.plan.measured_objectives()) if self.front() else ()
+        return {pick: self.best_trial(pick) for pick in rules}
+
     def hypervolume(self) -> float:
         """Return the share of the worthwhile region that the front dominates, 0 to 1: it only grows.
 
@@ -194,7 +204,7 @@ class Study:
         with the fewest settings: of a tie, nobody need take the larger one.
 
         Args:
-            pick: The rule: "knee", "fastest", "smallest" or "closest".
+            pick: The rule: "knee", "fastest", "smallest", "closest", or another objective's short name.
 
         Raises:
             BudgetError: Nothing fits; the message says what came nearest.
@@ -202,7 +212,7 @@ class Study:
         """
         candidates = self.front()
         if not candidates:
-            raise BudgetError(nothing_fits(self.plan, self.trials))
+            raise BudgetError(nothing_fits(self.plan, self.trials, self.baseline_figures))
         measured = self._settled_of(candidates)
         chosen = candidates[choose(measured, self.plan.measured_objectives(), pick)]
         if pick != "fastest":
@@ -216,7 +226,7 @@ class Study:
         """Return the recipe that is the answer, with where it was measured and its figures.
 
         Args:
-            pick: The rule: "knee", "fastest", "smallest" or "closest".
+            pick: The rule: "knee", "fastest", "smallest", "closest", or another objective's short name.
 
         Raises:
             BudgetError: Nothing fits; the message says what came nearest.

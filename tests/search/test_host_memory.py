@@ -11,7 +11,8 @@ from autotune.errors import BudgetError
 from autotune.job import Job
 from autotune.measurement import Measurement, Outcome
 from autotune.plan import Plan, describe_limits
-from autotune.report.figures import row_json, rows, study_json
+from autotune.report.as_json import row_json, study_json
+from autotune.report.figures import rows
 from autotune.report.page import page
 from autotune.search.study import Study
 from autotune.search.tune import run_study
