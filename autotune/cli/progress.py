@@ -8,9 +8,9 @@ from typing import Any, Protocol, Self
 
 from autotune.budget import LOOKAHEAD, Budget, describe_budget, time_left
 from autotune.cli.console import remark, say, say_json
-from autotune.plan import describe_limits
 from autotune.recipe import describe_settings
-from autotune.report.figures import Row, Standing, check_json, counted, row_json, rows, study_json
+from autotune.report.as_json import check_json, row_json, study_json
+from autotune.report.figures import Row, Standing, counted, rows
 from autotune.search.events import (
     CheckFinished,
     CheckStarted,
@@ -205,7 +205,7 @@ def opening_lines(event: StudyOpened) -> list[str]:
     plan, done = study.plan, sum(trial.counts for trial in study.trials)
     begun = f"resuming with {counted(done, 'trial')} done" if event.resumed else "new"
     knobs = sum(len(values) > 1 for values in study.choices.values())
-    limits = describe_limits(plan, kind=study.situation.target.kind)
+    limits = study.describe_limits()
     return [
         f"study '{study.name}' ({begun}): {plan.workload.model} on {study.situation.target.describe()}",
         f"{event.combinations:,} combinations of {knobs} knobs",
