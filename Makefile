@@ -26,7 +26,7 @@ RUN          := $(BIN)/python
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check bench bench-measure bench-forecast bench-cases bench-tiers docs golden study gpu-check gpu-tests gpu-study constraints clean
+.PHONY: help setup demo test test-fast check bench bench-measure bench-forecast bench-cases bench-tiers bench-search docs golden study gpu-check gpu-tests gpu-study constraints clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -75,6 +75,11 @@ bench-cases: setup ## Measure on this CPU what recipes need, the demo model's an
 
 bench-tiers: setup ## How faithful every value of every knob is on the demo model
 	$(BIN)/python -m tests.bench.tiers
+
+# JOBS=n runs so many searches at a time. One that was ended goes on where it was: runs are kept under build/bench-search.
+bench-search: setup ## How good the search is, beside Optuna's samplers and a clairvoyant; hours, resumable; results under studies/search-bench
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.search --out studies/search-bench $(if $(JOBS),--jobs $(JOBS))
+	$(BIN)/python -m tests.bench.search --readme
 
 docs: setup ## Write the reference again from the code
 	$(BIN)/python docs/generate.py

@@ -22,6 +22,7 @@ from tests.bench.problems.rough import rough
 from tests.bench.search_methods import OURS, methods
 from tests.bench.search_play import Method, Run, tree_of
 from tests.bench.search_runs import Task, kept, make, problem_mark, sources_mark
+from tests.bench.search_speed import Speed, measure_speed
 from tests.bench.search_table import Summary, best_run, summarise, table, verdicts
 
 WORK = Path("build/bench-search")
@@ -49,15 +50,19 @@ def main() -> None:
     wanted = _named(asked.methods, {method.name: method for method in methods()}, "method")
     problems = [make_one() for make_one in _named(asked.problems, _PROBLEMS, "problem")]
     tasks = [task for problem in problems for task in tasks_of(problem, wanted, asked)]
-    # The first seed of everything comes first, so that a bench that is ended early has something of all.
-    todo = sorted((task for task in tasks if kept(task) is None), key=lambda task: task.seed)
+    # First seeds come first, so that a bench that is ended early has something of all; what is dear, last.
+    todo = sorted(
+        (task for task in tasks if kept(task) is None),
+        key=lambda task: (task.method.trials is not None, task.seed),
+    )
     for count, (task, run, seconds) in enumerate(make(todo, asked.jobs), start=1):
         _say(f"{count}/{len(todo)}", task, run, seconds)
     told = [_told(problem, wanted, tasks) for problem in problems]
-    text = report(told)
+    speed = next((_speed(method, Path(asked.work)) for method in wanted if method.name == OURS), None)
+    text = report(told, speed)
     print(text)
     if asked.out:
-        _write(told, text, Path(asked.out))
+        _write(told, speed, text, Path(asked.out))
 
 
 def tasks_of(problem: Problem, wanted: Sequence[Method], asked: argparse.Namespace) -> list[Task]:
@@ -77,7 +82,7 @@ def tasks_of(problem: Problem, wanted: Sequence[Method], asked: argparse.Namespa
     return found
 
 
-def report(told: Sequence[Told]) -> str:
+def report(told: Sequence[Told], speed: Speed | None) -> str:
     """Return all tables, and what the aims come to, as text."""
     blocks = []
     for one in told:
@@ -88,7 +93,8 @@ def report(told: Sequence[Told]) -> str:
             for why, count in summary.ended.items()
         )
         blocks.append("\n".join((table(one.problem, one.summaries), *aims, *ended)))
-    return "\n\n".join((*blocks, _LEGEND))
+    said = [speed.describe()] if speed is not None else []
+    return "\n\n".join((*blocks, *said, _LEGEND))
 
 
 _LEGEND = """\
@@ -115,10 +121,24 @@ def _told(problem: Problem, wanted: Sequence[Method], tasks: Sequence[Task]) -> 
     return Told(problem=problem, summaries=(known, *summaries))
 
 
-def _write(told: Sequence[Told], text: str, out: Path) -> None:
+def _speed(method: Method, work: Path) -> Speed:
+    """Measure what an ask costs, or return what was measured of these sources before."""
+    file, mark = work / "speed.json", sources_mark()
+    known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    if known.get("mark") == mark:
+        return Speed(**known["speed"])
+    speed = measure_speed(method)
+    work.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"mark": mark, "speed": speed.to_json()}), encoding="utf-8")
+    return speed
+
+
+def _write(told: Sequence[Told], speed: Speed | None, text: str, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     (out / "bench.txt").write_text(text + "\n", encoding="utf-8")
-    figures = {"problems": {one.problem.name: _figures(one) for one in told}}
+    figures: dict[str, Any] = {"problems": {one.problem.name: _figures(one) for one in told}}
+    if speed is not None:
+        figures["speed"] = speed.to_json()
     (out / "bench.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     curves = {one.problem.name: one.summaries for one in told}
     WORK.mkdir(parents=True, exist_ok=True)

@@ -226,7 +226,7 @@ class _Game:
         for limit in self.problem.limits:
             trial.set_constraint(limit.objective.name, _violation(limit, seen))
         trial.set_constraint(_FAILED, 0.0)
-        self.study.tell(trial, _values(self.problem, seen))
+        self.study.tell(trial, told_values(self.problem, seen))
 
     def _fail(self, trial: Trial) -> None:
         """Tell of what failed, or is no valid recipe: as pruned, since samplers learn nothing from `FAIL`."""
@@ -242,7 +242,7 @@ class _Game:
 
     def _worst(self) -> list[float] | None:
         """The worst value of each objective so far; None while nothing was measured."""
-        told = [_values(self.problem, seen) for seen in self.seen.values() if seen.is_measured]
+        told = [told_values(self.problem, seen) for seen in self.seen.values() if seen.is_measured]
         if not told:
             return None
         return [
@@ -274,7 +274,7 @@ def _violation(limit: Limit, seen: Observation) -> float:
     return excess / abs(limit.bound)
 
 
-def _values(problem: Problem, seen: Observation) -> list[float]:
+def told_values(problem: Problem, seen: Observation) -> list[float]:
     """The objectives in the study's units: memory in GiB, all else as it is."""
     values = {objective.name: objective.of(seen.figures) for objective in problem.objectives}
     told = [value / GIB if name == "memory_bytes" else value for name, value in values.items()]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.search_methods import OURS
+from tests.bench.search_speed import Speed
 
 START, END = "<!-- search-bench -->", "<!-- /search-bench -->"
 _SHOWN = (
@@ -48,8 +49,11 @@ def write(readme: Path, figures: Path) -> None:
 
 
 def tables(figures: Mapping[str, Any]) -> str:
-    """Return a table in Markdown for each problem, of the methods that begin with presets."""
-    return "\n\n".join(_table(name, told) for name, told in figures["problems"].items())
+    """Return a table in Markdown for each problem, of the methods that begin with presets; then the speed."""
+    found = [_table(name, told) for name, told in figures["problems"].items()]
+    if "speed" in figures:
+        found.append(f"{Speed(**figures['speed']).describe()}.")
+    return "\n\n".join(found)
 
 
 def _table(name: str, told: Mapping[str, Any]) -> str:
