@@ -23,6 +23,7 @@ class Target:
         stands_for: Name of the GPU that this machine stands in for: what it lacks is not offered, and
             `memory_bytes` is what it can give to a program. "" when the machine is itself.
         uuid: What tells the device from all others, such as "GPU-…", "MIG-…" or "cpu-…"; "" where unknown.
+        has_energy_counter: Whether a counter tells the energy that it takes; None where nobody looked.
     """
 
     device: str
@@ -35,6 +36,7 @@ class Target:
     has_compiler: bool = False
     stands_for: str = ""
     uuid: str = ""
+    has_energy_counter: bool | None = None
 
     @property
     def kind(self) -> str:
@@ -79,7 +81,7 @@ class Target:
 
     def to_json(self) -> dict[str, object]:
         """Return plain JSON types, accepted by `from_json`."""
-        return {
+        plain: dict[str, object] = {
             "device": self.device,
             "name": self.name,
             "memory_bytes": self.memory_bytes,
@@ -91,6 +93,8 @@ class Target:
             "stands_for": self.stands_for,
             "uuid": self.uuid,
         }
+        known = self.has_energy_counter is not None
+        return plain | ({"has_energy_counter": self.has_energy_counter} if known else {})
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> Self:

@@ -30,6 +30,11 @@ class EnergyMeter:
         self._zones = _packages(powercap) if device == "cpu" else []
         self._start: tuple[float, list[int]] | None = None
 
+    @property
+    def has_counter(self) -> bool:
+        """Whether the device has a counter that can be read."""
+        return self._read() is not None
+
     def start(self) -> None:
         """Begin the window that the next `joules` ends."""
         counts = self._read()

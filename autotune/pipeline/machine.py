@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from autotune.errors import DeviceError
+from autotune.pipeline.energy import EnergyMeter
 from autotune.pipeline.nvml import device_uuid
 from autotune.target import Target
 
@@ -81,6 +82,7 @@ def read_target(device: str) -> Target:
         backends=_backends(device),
         has_compiler=shutil.which(os.environ.get("CXX", "g++")) is not None,
         uuid=machine_uuid(),
+        has_energy_counter=EnergyMeter(device).has_counter,
     )
     if device == "cpu":
         return host

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from autotune.errors import AutotuneError, StoreError
+from autotune.errors import StoreError
 from autotune.footprint import Footprint
 from autotune.gpus import as_asked
 from autotune.job import Job, Rival, Runner
 from autotune.knob import Knob, Settings, Situation
 from autotune.knobs import all_knobs
-from autotune.measurement import Failure, FailureKind, Measurement, Outcome
+from autotune.measurement import FailureKind
 from autotune.plan import Plan
 from autotune.race import as_rivals
 from autotune.search.confirm import confirm
@@ -27,6 +27,7 @@ from autotune.search.events import (
 )
 from autotune.search.feasible import without_what_cannot_fit
 from autotune.search.floor import measure_floor
+from autotune.search.needs import check_machine, check_outcome
 from autotune.search.reference import has_reference, make_reference, needed_calls
 from autotune.search.resume import frozen_choices, mend, open_optuna, open_record
 from autotune.search.sampling import sampler_for
@@ -72,11 +73,13 @@ def run_study(  # noqa: PLR0913 - the door to the loop: each is a part of the wo
         The study as it was at the end.
 
     Raises:
-        PlanError: The study exists and was asked for something else, or elsewhere.
+        PlanError: The study exists and was asked for something else, or elsewhere; or it asks for what this
+            machine cannot measure.
         StoreError: The database cannot be used, or somebody else tunes this study.
         BudgetError: Even the smallest recipe cannot fit the memory limit, by forecast.
         AutotuneError: The untuned pipeline cannot make the reference pictures.
     """
+    check_machine(plan, situation.target)
     whole = build_space(
         all_knobs() if knobs is None else knobs,
         as_asked(situation, plan.target),
@@ -166,7 +169,7 @@ def _run_trial(session: Session, study: Study) -> tuple[Study, str | None]:
     recipe = session.space.recipe(started.settings)
     session.listen(TrialStarted(number=started.number, recipe=recipe, preset=started.preset))
     began = time.monotonic()
-    outcome = _with_energy(session.runner(_job(session, started, study)), session.plan, started)
+    outcome = check_outcome(session.runner(_job(session, started, study)), session.plan, started)
     seconds = time.monotonic() - began - outcome.phases_s.get("waiting", 0.0)
     # The store first, Optuna second: a kill in between is mended by the next run, from what is stored.
     finished = history.finish_trial(session.database, name, trial.number, outcome=outcome, seconds=seconds)
@@ -178,25 +181,6 @@ def _run_trial(session: Session, study: Study) -> tuple[Study, str | None]:
     session.listen(TrialFinished(record=finished, study=study))
     was_cancelled = finished.failure is not None and finished.failure.kind == FailureKind.CANCELLED
     return study, STOPPED if was_cancelled else None
-
-
-def _with_energy(outcome: Outcome, plan: Plan, trial: TrialRecord) -> Outcome:
-    """Return an outcome; a failure where the plan asks for energy and the measurement has none.
-
-    Raises:
-        AutotuneError: It is the baseline's: nothing here tells energy at all.
-    """
-    if "energy_j" not in plan.objectives or not isinstance(outcome, Measurement):
-        return outcome
-    if outcome.energy_j is not None:
-        return outcome
-    why = (
-        "The plan asks for energy, but nothing told how much a call takes: a GPU needs NVML's counter (not "
-        "MIG), a CPU a readable /sys/class/powercap, and the timed calls five seconds together."
-    )
-    if trial.is_baseline:
-        raise AutotuneError(f"{why} Take 'energy_j' out of 'objectives', under another --study.")
-    return Failure(kind=FailureKind.UNSUPPORTED, message=why, phase="timing")
 
 
 def _start(session: Session, number: int, settings: Settings) -> TrialRecord:
