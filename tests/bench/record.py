@@ -1,0 +1,139 @@
+"""Makes a table of measured recipes from the databases of exhaustive studies: `python -m tests.bench.record`.
+
+The studies made the same pictures of the same model on the same machine, each with other values of knobs.
+What they measured is put together; a recipe that several of them tried counts as the first one saw it.
+"""
+
+import argparse
+import statistics
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from autotune.errors import UsageError
+from autotune.footprint import Footprint
+from autotune.forecast import forecast
+from autotune.knob import Situation, Value
+from autotune.measurement import Failure, FailureKind
+from autotune.runners.local import LocalRunner
+from autotune.search.study import Study, read_study
+from autotune.store.engine import open_database
+from autotune.store.history import study_names
+from autotune.store.records import Purpose
+from autotune.table import Row, Table, write_table
+
+
+def merged(name: str, studies: Sequence[Study], footprint: Footprint | None = None) -> Table:
+    """Return the table of what some studies measured.
+
+    Args:
+        name: Of the table.
+        studies: What was measured; the first one's situation is the table's.
+        footprint: Of the model: with it, each row has the forecast of its memory.
+
+    Raises:
+        UsageError: The studies differ in the model, the pictures or the machine.
+    """
+    first = studies[0]
+    for study in studies[1:]:
+        _require_same(first.situation, study.situation, study.name)
+    rows: dict[tuple[str, str], Row] = {}
+    for digest, row in (found for study in studies for found in _rows_of(study)):
+        rows.setdefault((digest, row.role), row)
+    target = first.situation.target
+    kept = [
+        replace(
+            row,
+            forecast={
+                stage: need.expected
+                for stage, need in forecast(row.changed, footprint, target).device.items()
+            },
+        )
+        if footprint is not None and row.role == "trial"
+        else row
+        for row in rows.values()
+    ]
+    spreads = [study.machine_sd for study in studies if study.machine_sd is not None]
+    return Table(
+        name=name,
+        situation=_without_places(first.situation),
+        plans=tuple(study.plan for study in studies),
+        choices=_choices(studies),
+        # The baseline first, then by settings: the same table whatever the order in which trials came.
+        rows=tuple(sorted(kept, key=lambda row: (row.role != "trial", len(row.changed), str(row.changed)))),
+        machine_sd=statistics.median(spreads) if spreads else None,
+    )
+
+
+def _rows_of(study: Study) -> Iterator[tuple[str, Row]]:
+    for trial in study.trials:
+        if trial.outcome is not None and trial.counts:
+            yield trial.digest, Row(changed=trial.changed, outcome=trial.outcome, seconds=trial.seconds)
+    for check in study.checks:
+        was_stopped = isinstance(check.outcome, Failure) and check.outcome.kind is FailureKind.CANCELLED
+        if check.purpose is Purpose.FLOOR and not was_stopped:
+            known = Row(changed=check.changed, outcome=check.outcome, seconds=check.seconds, role="pictures")
+            yield check.digest, known
+
+
+def _choices(studies: Sequence[Study]) -> Mapping[str, tuple[Value, ...]]:
+    """Each knob's values in any of the studies, the default first."""
+    names = dict.fromkeys(name for study in studies for name in study.choices)
+    return {
+        name: tuple(dict.fromkeys(value for study in studies for value in study.choices.get(name, ())))
+        for name in names
+    }
+
+
+def _require_same(one: Situation, other: Situation, name: str) -> None:
+    facts = {
+        "pictures": (one.workload, other.workload),
+        "model": (one.blueprint.facts.get("weights"), other.blueprint.facts.get("weights")),
+        "machine": (one.target.name, other.target.name),
+    }
+    differing = [what for what, (a, b) in facts.items() if a != b]
+    if differing:
+        raise UsageError(
+            f"Study '{name}' has another {differing[0]} than the first. Make two tables of them."
+        )
+
+
+def _without_places(situation: Situation) -> Situation:
+    """A situation without what names this one machine: its folders, and its number."""
+    facts = {
+        name: Path(value).name if isinstance(value, str) and value.startswith("/") else value
+        for name, value in situation.blueprint.facts.items()
+    }
+    return replace(
+        situation,
+        target=replace(situation.target, uuid=""),
+        blueprint=replace(situation.blueprint, facts=facts),
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the databases, forecast every recipe and write the table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.record", description=main.__doc__)
+    parser.add_argument(
+        "databases", nargs="+", type=Path, help="database files, the first one's baseline counts"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, help="the table, such as x/table.jsonl.gz"
+    )
+    parser.add_argument("--name", required=True, help="its name")
+    asked = parser.parse_args(arguments)
+    studies = []
+    for path in asked.databases:
+        with open_database(f"sqlite:///{path}") as database:
+            studies += [read_study(database, name) for name in study_names(database)]
+    with LocalRunner() as runner:
+        footprint, _ = runner.footprint(studies[0].situation.workload, studies[0].situation.target.device)
+    table = merged(asked.name, studies, footprint)
+    write_table(table, asked.output)
+    hours = sum(row.seconds for row in table.rows) / 3600
+    sys.stdout.write(f"{asked.output}: {len(table.rows)} rows, {hours:.1f} h of measuring\n")
+
+
+if __name__ == "__main__":
+    main()
