@@ -1,12 +1,13 @@
 """Events: what a running study tells its listener, and the one thing that it can be told."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from autotune.recipe import Recipe
 from autotune.search.seen import Seen
 from autotune.search.study import Study
+from autotune.search.warm import Sources
 from autotune.store.records import CheckRecord, Purpose, TrialRecord
 
 
@@ -18,11 +19,13 @@ class StudyOpened:
         study: As it was found.
         resumed: Whether it existed.
         combinations: How many combinations of settings there are, before conflicts are looked at.
+        sources: What it learns from.
     """
 
     study: Study
     resumed: bool
     combinations: int
+    sources: Sources = field(default_factory=Sources)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,14 @@
 """Presets: the recipes of the published guides, tried first wherever they are possible."""
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from autotune.knob import Choice, Settings, Value
 from autotune.space import SearchSpace, key
 
 COUNT = 8
+_BEFORE_EARLIER = 2
 _HALF = ("float16", "bfloat16")
 _BRAIN = ("bfloat16", "float16")
 
@@ -99,21 +101,33 @@ class Preset:
     settings: Settings
 
 
-def presets(space: SearchSpace, count: int = COUNT) -> tuple[Preset, ...]:
+def presets(space: SearchSpace, count: int = COUNT, *, earlier: Sequence[Preset] = ()) -> tuple[Preset, ...]:
     """Return the recipes to try first, the untuned baseline at their head, all distinct and valid here.
 
     The baseline is there even where the plan's values for knobs exclude it: everything is compared to it.
+
+    Args:
+        space: What is valid.
+        count: How many at most.
+        earlier: What was best in earlier studies; tried right after the two most telling of the guides.
     """
     found = [Preset(name="untuned", settings=space.defaults)]
     known = {key(space.defaults)}
-    for name, wishes in _GUIDES.items():
-        if len(found) == count:
+    guides = _guides(space)
+    for preset in itertools.chain(itertools.islice(guides, _BEFORE_EARLIER), earlier, guides):
+        if len(found) >= count:
             break
-        settings = _adapt(wishes, space)
-        if settings is not None and key(settings) not in known:
-            known.add(key(settings))
-            found.append(Preset(name=name, settings=settings))
+        if key(preset.settings) not in known:
+            known.add(key(preset.settings))
+            found.append(preset)
     return tuple(found)
+
+
+def _guides(space: SearchSpace) -> Iterator[Preset]:
+    for name, wishes in _GUIDES.items():
+        settings = _adapt(wishes, space)
+        if settings is not None:
+            yield Preset(name=name, settings=settings)
 
 
 def _adapt(wishes: Mapping[str, tuple[Value, ...]], space: SearchSpace) -> Settings | None:

@@ -13,6 +13,7 @@ from autotune.knob import Settings, Value
 from autotune.plan import Plan
 from autotune.search.presets import presets
 from autotune.search.sampler import SpaceSampler
+from autotune.search.warm import Sources, warm_presets
 from autotune.space import SearchSpace
 
 MOST = 20_000
@@ -64,13 +65,20 @@ class ExhaustiveSampler(RandomSampler):
         return iter(self._order)
 
 
-def sampler_for(plan: Plan, space: SearchSpace, choices: Mapping[str, tuple[Value, ...]]) -> SpaceSampler:
+def sampler_for(
+    plan: Plan,
+    space: SearchSpace,
+    choices: Mapping[str, tuple[Value, ...]],
+    *,
+    sources: Sources | None = None,
+) -> SpaceSampler:
     """Return the sampler that a plan names.
 
     Args:
         plan: Names it, and has the seed of its random numbers.
         space: Says what is valid and searched.
         choices: Each knob's values as the study froze them.
+        sources: Earlier studies to learn from; None for none.
 
     Raises:
         PlanError: The plan asks for every recipe, and there are too many.
@@ -79,4 +87,5 @@ def sampler_for(plan: Plan, space: SearchSpace, choices: Mapping[str, tuple[Valu
         return ExhaustiveSampler(space, choices, seed=plan.seed)
     if plan.sampler == "random":
         return RandomSampler(space, choices, seed=plan.seed)
-    return SpaceSampler(space, choices, presets=presets(space), seed=plan.seed)
+    earlier = warm_presets(sources or Sources(), plan, space)
+    return SpaceSampler(space, choices, presets=presets(space, earlier=earlier), seed=plan.seed)
