@@ -210,6 +210,8 @@ def opening_lines(event: StudyOpened) -> list[str]:
         f"study '{study.name}' ({begun}): {plan.workload.model} on {study.situation.target.describe()}",
         f"{event.combinations:,} combinations of {knobs} knobs",
         f"limits: {limits}; budget: {describe_budget(plan.budget)}",
+        *(f"learning from {source.describe()}" for source in event.sources.found),
+        *event.sources.remarks,
     ]
 
 
@@ -269,7 +271,13 @@ def event_json(event: Event) -> dict[str, Any]:  # noqa: PLR0911 - one line an e
     match event:
         case StudyOpened():
             opened = {"study": event.study.name, "resumed": event.resumed, "combinations": event.combinations}
-            return {"event": "study_opened", **opened, "target": event.study.situation.target.to_json()}
+            return {
+                "event": "study_opened",
+                **opened,
+                "target": event.study.situation.target.to_json(),
+                "learning_from": [source.to_json() for source in event.sources.found],
+                "remarks": list(event.sources.remarks),
+            }
         case ReferenceStarted():
             return {"event": "reference_started"}
         case TrialStarted():
