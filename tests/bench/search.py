@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import optuna
 from tests.bench import search_picture, search_readme
 from tests.bench.problem import Problem
 from tests.bench.problems.mild import mild
+from tests.bench.problems.recorded import problem_from_table
 from tests.bench.problems.rough import rough
 from tests.bench.search_methods import OURS, methods
 from tests.bench.search_play import Method, Run, tree_of
@@ -30,7 +32,8 @@ OUT = Path("studies/search-bench")
 SEEDS, TRIALS = 10, 150
 BEST_TRIALS = 200
 """Of the clairvoyant."""
-_PROBLEMS: Mapping[str, Callable[[], Problem]] = {"mild": mild, "rough": rough}
+TABLES = Path("studies/search-cpu")
+_SUFFIX = ".jsonl.gz"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +51,7 @@ def main() -> None:
         search_readme.write(Path("README.md"), OUT / "bench.json")
         return
     wanted = _named(asked.methods, {method.name: method for method in methods()}, "method")
-    problems = [make_one() for make_one in _named(asked.problems, _PROBLEMS, "problem")]
+    problems = [make_one() for make_one in _named(asked.problems, known_problems(), "problem")]
     tasks = [task for problem in problems for task in tasks_of(problem, wanted, asked)]
     # First seeds come first, so that a bench that is ended early has something of all; what is dear, last.
     todo = sorted(
@@ -63,6 +66,19 @@ def main() -> None:
     print(text)
     if asked.out:
         _write(told, speed, text, Path(asked.out))
+
+
+def known_problems(tables: Path = TABLES) -> dict[str, Callable[[], Problem]]:
+    """Return what makes each problem: synthetic ones, and of each recorded table two.
+
+    In the second of them only what is faster and smaller than the untuned recipe counts.
+    """
+    found: dict[str, Callable[[], Problem]] = {"mild": mild, "rough": rough}
+    for file in sorted(tables.glob(f"*{_SUFFIX}")):
+        name = file.name.removesuffix(_SUFFIX)
+        found[name] = partial(problem_from_table, file)
+        found[f"{name}-1x"] = partial(problem_from_table, file, at_most=1.0)
+    return found
 
 
 def tasks_of(problem: Problem, wanted: Sequence[Method], asked: argparse.Namespace) -> list[Task]:
