@@ -6,6 +6,8 @@ from typing import Any
 from autotune.budget import DEFAULT_TRIALS, Budget
 from autotune.errors import PlanError
 from autotune.job import Protocol
+from autotune.limit_text import read_limit, with_limit
+from autotune.objective import full_name, short_name
 from autotune.plan import Plan
 from autotune.search.events import Listener, Stop, ignore
 from autotune.search.study import Study, read_study
@@ -25,6 +27,10 @@ def tune(  # noqa: PLR0913 - what a user may say about a study, all by name and 
     trials: int | None = None,
     time: str | float | None = None,
     min_similarity: float | None = 0.9,
+    objectives: Sequence[str] | None = None,
+    limits: Sequence[str] = (),
+    images: int | None = None,
+    price: str = "",
     prompts: Sequence[str] | None = None,
     size: str | int | None = None,
     steps: int | None = None,
@@ -53,6 +59,12 @@ def tune(  # noqa: PLR0913 - what a user may say about a study, all by name and 
             neither this nor `time` is given.
         time: How long trials may run in all, such as "20 min" or a number of seconds.
         min_similarity: Smallest likeness to the untuned pictures, 0 to 1; None for no limit.
+        objectives: What to be good at: "latency", "memory", "similarity", "first-picture", "host-memory",
+            "energy", "amortised" (which needs `images`) and "cost" (which needs `price`); None for the first
+            three.
+        limits: Further limits, on any objective: "latency<=2s", or "memory<=0.7x" of the untuned baseline's.
+        images: Made after one start.
+        price: Of an hour of the machine, such as "2.50 USD/h".
         prompts: What to draw.
         size: Such as "1024x768" in pixels; None for the model's own.
         steps: Denoising steps of the untuned baseline.
@@ -88,6 +100,10 @@ def tune(  # noqa: PLR0913 - what a user may say about a study, all by name and 
         "frames": frames,
         "confirm": confirm,
         "study": study,
+        "objectives": objectives,
+        "limits": tuple(limits) or None,
+        "images": images,
+        "price": price or None,
     }
     fixed = {
         "device": device,
@@ -144,14 +160,32 @@ def _plan(model: str, asked: Mapping[str, Any], fixed: Mapping[str, Any]) -> Pla
     return Plan(
         study=asked["study"] or model.rstrip("/").rpartition("/")[2] or "study",
         workload=Workload(model=model, width_px=width_px, height_px=height_px, **work),
-        memory_limit_bytes=_bytes(asked["vram"]),
-        host_memory_limit_bytes=_bytes(asked["host_memory"]),
         protocol=Protocol() if asked["confirm"] is None else Protocol(confirm_rounds=asked["confirm"]),
         budget=Budget(
             trials=DEFAULT_TRIALS if trials is None and seconds is None else trials, seconds=seconds
         ),
-        **fixed,
+        **{**fixed, **_goals(asked, fixed)},
     )
+
+
+def _goals(asked: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a plan that hold its objectives and limits."""
+    price, said = asked["price"] or "", list[str]()
+    fields: dict[str, Any] = {
+        "memory_limit_bytes": _bytes(asked["vram"]),
+        "host_memory_limit_bytes": _bytes(asked["host_memory"]),
+        "min_similarity": fixed.get("min_similarity", _FIXED["min_similarity"]),
+    }
+    said += ["memory_bytes"] if asked["vram"] is not None else []
+    said += ["host_memory_bytes"] if asked["host_memory"] is not None else []
+    for name, bound in map(read_limit, asked["limits"] or ()):
+        if name in said:
+            raise PlanError(f"There are two limits on {short_name(name)}. Keep one of them.")
+        said.append(name)
+        fields = with_limit(fields, name, bound, price=price)
+    if asked["objectives"] is not None:
+        fields["objectives"] = tuple(map(full_name, asked["objectives"]))
+    return fields | {"images": asked["images"], "price": price}
 
 
 def _bytes(amount: str | int | None) -> int | None:

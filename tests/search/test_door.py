@@ -10,7 +10,7 @@ from tests.search import synthetic
 NOTHING = dict.fromkeys(
     (
         *("vram", "host_memory", "trials", "time", "prompts", "size", "steps", "batch", "study"),
-        *("frames", "confirm"),
+        *("frames", "confirm", "objectives", "limits", "images", "price"),
     )
 )
 
@@ -42,6 +42,27 @@ def test_amounts_are_written_as_people_write_them() -> None:
         plan.workload.steps,
         plan.workload.prompts,
     )
+
+
+def test_objectives_and_limits_are_written_as_on_the_command_line() -> None:
+    """Short names, and bounds with their units or relative to the untuned baseline."""
+    asked = NOTHING | {
+        "objectives": ["cost", "similarity"],
+        "limits": ["latency<=0.5x", "memory<=8GiB", "similarity>=0.99x"],
+        "images": 500,
+        "price": "2.50 USD/h",
+    }
+    plan = _plan("demo", asked, {})
+
+    assert ("cost", "similarity") == plan.objectives
+    assert ({"latency_s": 0.5, "similarity": 0.99}, 2**33) == (plan.goals, plan.memory_limit_bytes)
+    assert (None, 500, "2.50 USD/h") == (plan.min_similarity, plan.images, plan.price)
+
+
+def test_two_limits_on_one_objective_are_refused() -> None:
+    """By whichever names they are given."""
+    with pytest.raises(PlanError, match="There are two limits on memory"):
+        _plan("demo", NOTHING | {"vram": "8 GiB", "limits": ["memory<=0.7x"]}, {})
 
 
 def test_an_amount_of_the_wrong_form_is_refused() -> None:
