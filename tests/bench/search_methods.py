@@ -54,7 +54,7 @@ _STOCK = (
         label="GPSampler",
         sampler=lambda start: _gp(start.seed),
         penalised=True,
-        trials=40,
+        trials=50,
         seeds=3,
     ),
 )
