@@ -270,22 +270,41 @@ def _measured(known: Iterable[Known]) -> int:
     return sum(one.seen.is_measured for one in known)
 
 
-def _best(source: Source, plan: Plan, space: SearchSpace) -> list[Settings]:
-    """The recipes of a study that add most to its hypervolume, one after the other, valid here."""
-    objectives, limits = plan.measured_objectives(), plan.limits(source.baseline.figures)
+def best_first(
+    known: Sequence[Known],
+    *,
+    objectives: Sequence[Objective],
+    limits: Sequence[Limit],
+    baseline: Mapping[str, float],
+) -> list[Settings]:
+    """Return the recipes that add most to the hypervolume of those before them, `MOST_PRESETS` at most.
+
+    Args:
+        known: Among which to choose; what was not measured, or is unfit, is passed over.
+        objectives: What to be good at.
+        limits: Beyond which a recipe is unfit.
+        baseline: Figures of the untuned pipeline.
+    """
     fit = [
         one
-        for one in source.known
-        if one.seen.is_measured
-        and one.settings != space.defaults
-        and space.is_searched(one.settings)
-        and all(_is_within(one.seen.figures, limit) for limit in limits)
+        for one in known
+        if one.seen.is_measured and all(_is_within(one.seen.figures, limit) for limit in limits)
     ]
-    bounds = reference_point(objectives, limits, source.baseline.figures)
+    bounds = reference_point(objectives, limits, baseline)
     if bounds is None or not all(bound > 0 for bound in bounds):
         return []
     points = [_scaled(one.seen.figures, objectives, bounds) for one in fit]
     return [fit[index].settings for index in _greedy(points, MOST_PRESETS)]
+
+
+def _best(source: Source, plan: Plan, space: SearchSpace) -> list[Settings]:
+    """The best recipes of a study that are valid here and tuned."""
+    return best_first(
+        [one for one in source.known if one.settings != space.defaults and space.is_searched(one.settings)],
+        objectives=plan.measured_objectives(),
+        limits=plan.limits(source.baseline.figures),
+        baseline=source.baseline.figures,
+    )
 
 
 def _is_within(figures: Mapping[str, float], limit: Limit) -> bool:
