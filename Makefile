@@ -19,6 +19,10 @@ DEMO_STUDY   := demo-study
 DEMO_COMMAND := $(BIN)/autotune tune demo --out $(DEMO_STUDY)
 CPU_STUDY    := studies/demo-cpu
 GPU_STUDY    := studies/gpu
+RECORD_STUDY := studies/search-cpu
+RECORD_WORK  := build/record
+# One core of the machine is kept for the recording alone; make record ALONE= takes whichever is free.
+ALONE        ?= taskset -c 1
 GPU_WORK     := build/gpu
 RUN          := $(BIN)/python
 
@@ -26,7 +30,7 @@ RUN          := $(BIN)/python
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check bench bench-measure bench-forecast bench-cases bench-tiers bench-search docs golden study gpu-check gpu-tests gpu-study constraints clean
+.PHONY: help setup demo test test-fast check bench bench-measure bench-forecast bench-cases bench-tiers bench-search docs golden study record gpu-check gpu-tests gpu-study constraints clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -112,6 +116,16 @@ study: setup ## The demo model with every knob of a CPU, a quarter of an hour; r
 	$(BIN)/autotune show demo-cpu --storage build/study/study.db > $(CPU_STUDY)/front.txt
 	$(BIN)/autotune show demo-cpu --all --json --storage build/study/study.db > $(CPU_STUDY)/trials.json
 	$(BIN)/autotune export demo-cpu --force -o $(CPU_STUDY)/recipe.json --storage build/study/study.db
+
+# Each study goes on where it was when the same command is given again.
+record: setup ## Measure every recipe of three small spaces on this CPU, hours, resumable; the tables under studies/search-cpu
+	mkdir -p $(RECORD_WORK)
+	for part in eager compiled engines; do \
+	  $(ALONE) $(BIN)/autotune tune $(RECORD_STUDY)/$$part.toml --storage $(RECORD_WORK)/$$part.db || exit 1; \
+	  $(BIN)/autotune show $$part --storage $(RECORD_WORK)/$$part.db > $(RECORD_STUDY)/$$part.txt || exit 1; \
+	done
+	$(RUN) -m tests.bench.record $(RECORD_WORK)/eager.db $(RECORD_WORK)/compiled.db --name torch -o $(RECORD_STUDY)/torch.jsonl.gz
+	$(RUN) -m tests.bench.record $(RECORD_WORK)/engines.db --name engines -o $(RECORD_STUDY)/engines.jsonl.gz
 
 constraints: ## Pin again what a clean install brings today
 	rm -rf build/constraints

@@ -62,7 +62,7 @@ class Plan:
         trial_time_s: A trial is killed after this many seconds.
         seed: Seed of the sampler.
         sampler: What proposes recipes, out of `SAMPLERS`: autotune's own surrogate, Optuna's TPE, chance, or
-            every recipe there is, in an order of chance.
+            every recipe of the knobs that the plan names, in an order of chance.
         warm_from: Names of earlier studies in the same storage to learn from; "auto" stands for those of the
             same family, and nothing for a cold start.
         allow_approximate: Whether knobs that change what is computed are searched.

@@ -5,7 +5,7 @@ import itertools
 import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autotune.combinations import Conflict, Count, count_valid, draw_valid, every_valid
 from autotune.counting import Counter, TooLargeError, share_without
@@ -132,6 +132,21 @@ class SearchSpace:
                     changed = {**settings, name: value}
                     if self.is_searched(changed):
                         yield changed
+
+    def only(self, names: Iterable[str], why: str) -> "SearchSpace":
+        """Return the space of some knobs: every other one keeps its default.
+
+        Args:
+            names: Of the knobs that are searched as before.
+            why: Why the others are not.
+        """
+        kept = set(names)
+        fixed = {name: why for name, values in self.choices.items() if name not in kept and len(values) > 1}
+        choices = {
+            name: values if name in kept else (self.offered[name].default,)
+            for name, values in self.choices.items()
+        }
+        return replace(self, choices=choices, why_fixed={**self.why_fixed, **fixed})
 
     @functools.cached_property
     def _counter(self) -> Counter | None:

@@ -75,7 +75,7 @@ def plan_from_flags(flags: Flags, base: Plan | None = None) -> Plan:
     plan = replace(
         plan,
         workload=_workload(flags, plan.workload),
-        budget=_budget(flags, plan.budget),
+        budget=_budget(flags, plan),
         trial_time_s=plan.trial_time_s if flags.trial_time is None else parse_duration(flags.trial_time),
         knobs={**plan.knobs, **parse_knobs(flags.knobs)},
         protocol=_protocol(flags, plan.protocol),
@@ -187,11 +187,15 @@ def _workload(flags: Flags, workload: Workload) -> Workload:
     return replace(workload, **given)
 
 
-def _budget(flags: Flags, budget: Budget) -> Budget:
+def _budget(flags: Flags, base: Plan) -> Budget:
+    budget = base.budget
     trials = budget.trials if flags.trials is None else flags.trials
     seconds = budget.seconds if flags.time is None else parse_duration(flags.time)
     if trials is not None and trials < 1:
         raise UsageError(f"'--trials {trials}' measures nothing. It must be 1 or more.")
+    if (flags.sampler or base.sampler) == "exhaustive":
+        # It ends when every recipe was tried, whatever those to come may gain.
+        return Budget(trials=trials, seconds=seconds, gain=None)
     bound = DEFAULT_TRIALS if trials is None and seconds is None else trials
     return Budget(trials=bound, seconds=seconds, gain=_gain(flags.gain, budget.gain))
 

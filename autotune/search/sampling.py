@@ -65,6 +65,21 @@ class ExhaustiveSampler(RandomSampler):
         return iter(self._order)
 
 
+def searched(space: SearchSpace, plan: Plan) -> SearchSpace:
+    """Return the space that a plan's sampler goes through.
+
+    Where every recipe is tried, knobs that the plan does not name keep their default, unless it names none:
+    their combinations are too many for anybody to have meant them.
+
+    Args:
+        space: Of all knobs, those that the plan names narrowed to its values.
+        plan: Names the sampler.
+    """
+    if plan.sampler != "exhaustive" or not plan.knobs:
+        return space
+    return space.only(plan.knobs, "not named by the plan, which asks for every recipe of the knobs it names")
+
+
 def sampler_for(
     plan: Plan,
     space: SearchSpace,

@@ -26,6 +26,14 @@ BASE = Plan(
 )
 
 
+def test_every_recipe_is_tried_where_nothing_ends_that_before() -> None:
+    """Neither a hundred trials nor a small gain is the end of an exhaustive study."""
+    whole = plan_from_flags(Flags(model="m", sampler="exhaustive"))
+    bounded = plan_from_flags(Flags(model="m", sampler="exhaustive", trials=7))
+
+    assert (Budget(gain=None), Budget(trials=7, gain=None)) == (whole.budget, bounded.budget)
+
+
 def test_a_model_alone_is_a_plan_with_a_name_and_a_budget() -> None:
     """Without a plan's file, the study is called like the model and ends after 100 trials."""
     plan = plan_from_flags(Flags(model="hub/some-model"))

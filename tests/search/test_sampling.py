@@ -8,7 +8,7 @@ from autotune.knob import Value
 from autotune.search import sampling
 from autotune.search.resume import frozen_choices
 from autotune.search.sampler import SpaceSampler
-from autotune.search.sampling import sampler_for
+from autotune.search.sampling import sampler_for, searched
 from autotune.space import SearchSpace, build_space, key
 from tests.search import synthetic
 
@@ -81,6 +81,18 @@ def test_too_many_recipes_are_refused_before_any_trial(monkeypatch: pytest.Monke
 
     with pytest.raises(PlanError, match=r"every recipe, and there are more than 11\. Name fewer knobs"):
         _sampler("exhaustive")
+
+
+def test_knobs_that_the_plan_does_not_name_keep_their_default() -> None:
+    """Every combination is asked for of what was named, and of nothing else; other samplers search it all."""
+    named: dict[str, tuple[Value, ...]] = {"dtype": ("float32", "bfloat16"), "steps": (20, 8)}
+    space = build_space(synthetic.knobs(), synthetic.SITUATION, narrowed=named)
+    few = searched(space, synthetic.plan(sampler="exhaustive", knobs=named))
+
+    assert 4 == len(list(few.valid()))
+    assert "not named by the plan" in few.why_fixed["compile"]
+    assert space == searched(space, synthetic.plan(sampler="random", knobs=named))
+    assert space == searched(space, synthetic.plan(sampler="exhaustive"))
 
 
 def _sampler(name: str) -> SpaceSampler:

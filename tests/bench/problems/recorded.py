@@ -43,7 +43,7 @@ def problem_from_table(
         untuned = known[presets[0]][1].figures
         limits += [Limit(objective=goal, bound=at_most * goal.of(untuned)) for goal in (LATENCY, MEMORY)]
     return Problem(
-        name=table.name if at_most is None else f"{table.name}, {at_most:g}x",
+        name=table.name if at_most is None else f"{table.name}-{at_most:g}x",
         choices=choices,
         touches={name: touches.get(name, frozenset(Touches)) for name in choices},
         rows=tuple(
