@@ -16,7 +16,21 @@ from autotune.store.engine import DEFAULT_URL, open_database
 from autotune.units import parse_bytes, parse_duration, parse_size
 from autotune.workload import Workload
 
-_FIXED = {"device": "auto", "target": "", "min_similarity": 0.9, "seed": 0, "allow_approximate": False}
+_ASKED = (
+    *("vram", "host_memory", "trials", "time", "objectives", "limits", "images", "price"),
+    *("prompts", "size", "steps", "batch", "frames", "confirm", "study"),
+)
+_NOTHING: tuple[Any, ...] = ((), [], "")
+_FIXED: Mapping[str, Any] = {
+    "device": "auto",
+    "target": "",
+    "min_similarity": 0.9,
+    "seed": 0,
+    "sampler": "surrogate",
+    "warm_from": ("auto",),
+    "gain": Budget().gain,
+    "allow_approximate": False,
+}
 
 
 def tune(  # noqa: PLR0913 - what a user may say about a study, all by name and optional
@@ -26,6 +40,7 @@ def tune(  # noqa: PLR0913 - what a user may say about a study, all by name and 
     host_memory: str | int | None = None,
     trials: int | None = None,
     time: str | float | None = None,
+    gain: float | None = _FIXED["gain"],
     min_similarity: float | None = 0.9,
     objectives: Sequence[str] | None = None,
     limits: Sequence[str] = (),
@@ -42,6 +57,8 @@ def tune(  # noqa: PLR0913 - what a user may say about a study, all by name and 
     study: str | None = None,
     storage: str = DEFAULT_URL,
     seed: int = 0,
+    sampler: str = "surrogate",
+    warm_from: Sequence[str] = ("auto",),
     allow_approximate: bool = False,
     listen: Listener = ignore,
     stop: Stop | None = None,
@@ -58,6 +75,8 @@ def tune(  # noqa: PLR0913 - what a user may say about a study, all by name and 
         trials: How many trials to run in all, fewer where nothing more is expected to be gained; 100 where
             neither this nor `time` is given.
         time: How long trials may run in all, such as "20 min" or a number of seconds.
+        gain: The study stops where the front is expected to gain less than this share in the next 20 trials;
+            None to go on.
         min_similarity: Smallest likeness to the untuned pictures, 0 to 1; None for no limit.
         objectives: What to be good at: "latency", "memory", "similarity", "first-picture", "host-memory",
             "energy", "amortised" (which needs `images`) and "cost" (which needs `price`); None for the first
@@ -76,6 +95,9 @@ def tune(  # noqa: PLR0913 - what a user may say about a study, all by name and 
         study: The study's name; the model's last path component where it is None.
         storage: URL of the database.
         seed: Of the search.
+        sampler: What proposes recipes: "surrogate", "tpe", "random" or "exhaustive".
+        warm_from: Names of earlier studies in the same database to learn from; "auto" stands for those of the
+            same family, and nothing for a cold start.
         allow_approximate: Whether to search knobs that change what is computed, such as fewer steps.
         listen: Is told what happens, as it happens.
         stop: Set its `requested` to stop after the running trial.
@@ -86,32 +108,11 @@ def tune(  # noqa: PLR0913 - what a user may say about a study, all by name and 
     Raises:
         AutotuneError: Something is wrong with what was asked for; the message says what.
     """
+    given: dict[str, Any] = dict(locals())
     from autotune.runners.local import LocalRunner
 
-    asked = {
-        "vram": vram,
-        "host_memory": host_memory,
-        "trials": trials,
-        "time": time,
-        "prompts": prompts,
-        "size": size,
-        "steps": steps,
-        "batch": batch,
-        "frames": frames,
-        "confirm": confirm,
-        "study": study,
-        "objectives": objectives,
-        "limits": tuple(limits) or None,
-        "images": images,
-        "price": price or None,
-    }
-    fixed = {
-        "device": device,
-        "target": target,
-        "min_similarity": min_similarity,
-        "seed": seed,
-        "allow_approximate": allow_approximate,
-    }
+    asked = {name: None if given[name] in _NOTHING else given[name] for name in _ASKED}
+    fixed = {name: given[name] for name in _FIXED} | {"warm_from": tuple(warm_from)}
     plan = _checked(model, asked, fixed) if isinstance(model, Plan) else _plan(model, asked, fixed)
     with LocalRunner() as runner:
         situation = runner.probe(plan.workload, plan.device)
@@ -157,14 +158,17 @@ def _plan(model: str, asked: Mapping[str, Any], fixed: Mapping[str, Any]) -> Pla
         work["prompts"] = tuple(asked["prompts"])
     trials = asked["trials"]
     seconds = None if asked["time"] is None else parse_duration(str(asked["time"]))
+    plain = {name: value for name, value in fixed.items() if name != "gain"}
     return Plan(
         study=asked["study"] or model.rstrip("/").rpartition("/")[2] or "study",
         workload=Workload(model=model, width_px=width_px, height_px=height_px, **work),
         protocol=Protocol() if asked["confirm"] is None else Protocol(confirm_rounds=asked["confirm"]),
         budget=Budget(
-            trials=DEFAULT_TRIALS if trials is None and seconds is None else trials, seconds=seconds
+            trials=DEFAULT_TRIALS if trials is None and seconds is None else trials,
+            seconds=seconds,
+            gain=fixed.get("gain", _FIXED["gain"]),
         ),
-        **{**fixed, **_goals(asked, fixed)},
+        **{**plain, **_goals(asked, fixed)},
     )
 
 

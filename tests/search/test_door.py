@@ -44,6 +44,13 @@ def test_amounts_are_written_as_people_write_them() -> None:
     )
 
 
+def test_when_it_stops_and_what_it_learns_from_can_be_said() -> None:
+    """As on the command line: no gain is too small, or a cold start is wanted."""
+    plan = _plan("demo", NOTHING, {"gain": None, "warm_from": (), "sampler": "random"})
+
+    assert (Budget(trials=100, gain=None), (), "random") == (plan.budget, plan.warm_from, plan.sampler)
+
+
 def test_objectives_and_limits_are_written_as_on_the_command_line() -> None:
     """Short names, and bounds with their units or relative to the untuned baseline."""
     asked = NOTHING | {
