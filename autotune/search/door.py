@@ -20,7 +20,6 @@ _ASKED = (
     *("vram", "host_memory", "trials", "time", "objectives", "limits", "images", "price"),
     *("prompts", "size", "steps", "batch", "frames", "confirm", "study"),
 )
-_NOTHING: tuple[Any, ...] = ((), [], "")
 _FIXED: Mapping[str, Any] = {
     "device": "auto",
     "target": "",
@@ -111,7 +110,7 @@ def tune(  # noqa: PLR0913 - what a user may say about a study, all by name and 
     given: dict[str, Any] = dict(locals())
     from autotune.runners.local import LocalRunner
 
-    asked = {name: None if given[name] in _NOTHING else given[name] for name in _ASKED}
+    asked = {name: given[name] for name in _ASKED} | {"limits": tuple(limits) or None, "price": price or None}
     fixed = {name: given[name] for name in _FIXED} | {"warm_from": tuple(warm_from)}
     plan = _checked(model, asked, fixed) if isinstance(model, Plan) else _plan(model, asked, fixed)
     with LocalRunner() as runner:
