@@ -264,8 +264,8 @@ class Plan:
             "warm_from": list(self.warm_from),
             "knobs": knobs,
             "extras": dict(self.extras),
-            "bounds": dict(self.bounds),
-            "goals": dict(self.goals),
+            "bounds": {name: self.bounds[name] for name in NAMES if name in self.bounds},
+            "goals": {name: self.goals[name] for name in NAMES if name in self.goals},
         }
         return plain | objects | lists
 

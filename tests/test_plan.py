@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from autotune.budget import Budget
 from autotune.errors import PlanError
 from autotune.job import Protocol
-from autotune.objective import LATENCY, MEMORY, OBJECTIVES, SIMILARITY, Limit
-from autotune.plan import Plan, describe_limits
+from autotune.objective import LATENCY, MEMORY, NAMES, OBJECTIVES, SIMILARITY, Limit
+from autotune.plan import OWN_LIMITS, Plan, describe_limits
 from autotune.plan_file import format_plan, parse_plan
 from autotune.workload import Workload
 
@@ -32,6 +32,20 @@ WORKLOADS = st.builds(
     seeds=st.lists(st.integers(), min_size=1, max_size=3).map(tuple),
     guidance=st.floats(0, 1e300),
     trust_remote_code=st.booleans(),
+)
+SOME = st.floats(1e-6, 1e9)
+GOALS = st.lists(
+    st.sampled_from([name for name in NAMES if name not in OWN_LIMITS]), max_size=4, unique=True
+).flatmap(
+    lambda names: st.fixed_dictionaries(
+        {
+            "bounds": st.fixed_dictionaries(dict.fromkeys(names[::2], SOME)),
+            "goals": st.fixed_dictionaries(dict.fromkeys(names[1::2], SOME)),
+            "images": st.integers(1, 10**6),
+            "price": st.sampled_from(["2.50 USD/h", "0.4 €/h", "$3 per hour"]),
+            "objectives": st.lists(st.sampled_from(NAMES), min_size=1, unique=True).map(tuple),
+        }
+    )
 )
 PLANS = st.builds(
     Plan,
@@ -52,6 +66,7 @@ PLANS = st.builds(
     ),
     threads=st.integers(0, 64),
 )
+PLANS_WITH_GOALS = st.builds(lambda plan, goals: replace(plan, **goals), PLANS, GOALS)
 SAMPLE = Plan(
     study="sdxl on a small card",
     workload=Workload(
@@ -72,7 +87,7 @@ SAMPLE = Plan(
 
 
 @LAW
-@given(PLANS)
+@given(PLANS | PLANS_WITH_GOALS)
 @example(SAMPLE)
 def test_a_plan_survives_its_toml_file(plan: Plan) -> None:
     """Whatever is in its texts, and with every value of the same kind as before."""
@@ -83,7 +98,7 @@ def test_a_plan_survives_its_toml_file(plan: Plan) -> None:
 
 
 @LAW
-@given(PLANS)
+@given(PLANS | PLANS_WITH_GOALS)
 def test_a_plan_survives_json(plan: Plan) -> None:
     """It is stored with its study."""
     again = Plan.from_json(json.loads(json.dumps(plan.to_json())))
@@ -139,6 +154,95 @@ def test_limits_and_objectives_are_found_by_name() -> None:
     assert (MEMORY, LATENCY) == plan.measured_objectives()
     assert (Limit(objective=MEMORY, bound=2.0**33), Limit(objective=SIMILARITY, bound=0.9)) == plan.limits()
     assert describe_limits(plan) == "memory <= 8 GiB, similarity >= 0.9000"
+
+
+def test_objectives_and_goals_are_read_as_people_write_them() -> None:
+    """Short names of objectives, limits on any with their units, and shares of the baseline's."""
+    plan = parse_plan(
+        'objectives = ["cost", "first-picture", "similarity"]\nimages = 500\nprice = "2.50 USD/h"\n'
+        '[workload]\nmodel = "demo"\n[limits]\nlatency = "0.5x"\nsimilarity = "0.99x"\nmemory = "0.7x"\n'
+        'first_picture = "1 min"\nenergy = "50 J"\ncost = "1.20 USD"\n'
+    )
+
+    assert ("cost", "first_picture_s", "similarity") == plan.objectives
+    assert {"latency_s": 0.5, "similarity": 0.99, "memory_bytes": 0.7} == plan.goals
+    assert {"first_picture_s": 60.0, "energy_j": 50.0, "cost": 1.2} == plan.bounds
+    assert (None, None) == (plan.memory_limit_bytes, plan.min_similarity)
+    assert (500, "2.50 USD/h") == (plan.images, plan.price)
+
+
+def test_goals_are_resolved_by_the_baseline() -> None:
+    """Until it was measured they bound nothing; of a card's memory and a goal the tighter one counts."""
+    goals = {"latency_s": 0.5, "memory_bytes": 0.7, "similarity": 0.99}
+    plan = Plan(study="s", workload=Workload(model="demo"), goals=goals, min_similarity=None)
+    on_a_card = replace(plan, target="rtx-4060")
+    baseline = {"latency_s": 4.0, "memory_bytes": 10.0, "similarity": 0.98}
+
+    assert () == plan.limits()
+    found = {limit.objective.name: limit.bound for limit in plan.limits(baseline)}
+    assert {"latency_s": 2.0, "memory_bytes": 7.0, "similarity": pytest.approx(0.9702)} == found
+    assert 7.0 == on_a_card.limits(baseline)[0].bound
+    assert on_a_card.memory_cap_bytes == on_a_card.limits(baseline | {"memory_bytes": 2.0**40})[0].bound
+    assert "latency <= 0.5× the baseline's" in describe_limits(plan)
+    assert "latency <= 2 s (0.5× the baseline's)" in describe_limits(plan, baseline=baseline)
+
+
+def test_a_goal_of_what_the_baseline_lacks_bounds_nothing() -> None:
+    """Energy that no counter told."""
+    plan = Plan(study="s", workload=Workload(model="demo"), goals={"energy_j": 0.5}, min_similarity=None)
+
+    assert () == plan.limits({"latency_s": 4.0})
+
+
+def test_a_plan_that_was_stored_before_is_read() -> None:
+    """What it does not say takes its default."""
+    data = SAMPLE.to_json()
+    for name in ("bounds", "goals", "images", "price", "sampler", "warm_from"):
+        del data[name]
+    del data["budget"]["gain"]
+
+    assert Plan.from_json(data) == SAMPLE
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"goals": {"latency_s": 0.0}}, "The limit on latency is 0.0. It must be above 0."),
+        ({"bounds": {"energy_j": -1}}, "The limit on energy is -1. It must be above 0."),
+        (
+            {"bounds": {"latency_s": "2"}},
+            "'bounds' is {'latency_s': '2'}. It must be a number for each name.",
+        ),
+        ({"goals": {"latncy_s": 0.5}}, "There is no objective 'latncy_s'. Did you mean 'latency_s'?"),
+        (
+            {"goals": {"similarity": 1.1}},
+            "The limit on similarity is 1.1× the baseline's. It must be at most 1x",
+        ),
+        (
+            {"bounds": {"latency_s": 2.0}, "goals": {"latency_s": 0.5}},
+            "There are two limits on latency, 2 s and 0.5× the baseline's. Keep one of them.",
+        ),
+        (
+            {"goals": {"memory_bytes": 0.5}},
+            "There are two limits on memory, 8 GiB and 0.5× the baseline's. Keep one of them.",
+        ),
+        (
+            {"bounds": {"similarity": 0.9}},
+            "The limit on similarity is given among 'bounds'. Give it as 'min_similarity'.",
+        ),
+        ({"objectives": ("cost",)}, "'cost' needs the price of an hour."),
+        ({"goals": {"cost": 0.5}}, "'cost' needs the price of an hour."),
+        ({"objectives": ("amortised_s",)}, "'amortised' needs how many images are made after one start."),
+        ({"price": "cheap"}, "'cheap' is no price of an hour. Write it like '2.50 USD/h'."),
+        ({"images": 0}, "'images' is 0. It must be 1 or more."),
+    ],
+)
+def test_limits_that_contradict_or_lack_something_are_refused(fields: dict[str, object], said: str) -> None:
+    """The message says which."""
+    with pytest.raises(PlanError) as refusal:
+        replace(SAMPLE, **fields)  # type: ignore[arg-type]
+
+    assert str(refusal.value).startswith(said)
 
 
 @pytest.mark.parametrize(
@@ -215,6 +319,13 @@ def test_a_plan_that_cannot_be_run_is_refused(field: str, value: object, said: s
         ("[knobs.dtype]\na = 1", "Knob 'dtype' must list plain values, not {'a': 1}."),
         ("[knobs]\ndate = 2001-01-01", "Knob 'date' must list plain values, not datetime.date(2001, 1, 1)."),
         ("[protocol]\ncalls_min = 0", "The protocol cannot run: 'calls_min' is 0. It must be 1 or more."),
+        ("[limits]\ncost = 1", "'cost' needs the price of an hour."),
+        (
+            "price = '2 EUR/h'\n[limits]\ncost = '1 USD'",
+            "'1 USD' is no amount of EUR. Write it like '1.20 EUR'.",
+        ),
+        ("[limits]\nenergy = 'much'", "'much' is no amount of energy. Write it like '50 J'."),
+        ("objectives = ['speed']", "There is no objective 'speed'."),
         ("objectives = [[1]]", "'objectives' is ([1],). It must be a list of texts."),
     ],
 )
