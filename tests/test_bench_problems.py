@@ -1,0 +1,87 @@
+"""The problems on which a search is judged: whole, reproducible, and scored without error."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autotune import pareto
+from autotune.objective import LATENCY, MEMORY, SIMILARITY
+from autotune.observation import PARTS
+from tests.bench.problem import Problem, clairvoyant, share, volume
+from tests.bench.problems.mild import mild
+from tests.bench.problems.recorded import problem_from_table
+from tests.bench.problems.rough import rough
+from tests.bench.search import TABLES
+
+
+@pytest.fixture(scope="module", params=[mild, rough])
+def problem(request: pytest.FixtureRequest) -> Problem:
+    """A synthetic problem."""
+    made: Problem = request.param()
+    return made
+
+
+def test_the_whole_is_the_front(problem: Problem) -> None:
+    """All rows come to 1, and so does the front alone; what does not fit adds nothing."""
+    unfit = np.flatnonzero(np.isnan(problem.losses[:, 0]))[:50].tolist()
+
+    assert 1.0 == pytest.approx(share(problem, problem.front))
+    assert 1.0 == pytest.approx(share(problem, [*problem.front, *unfit]))
+    assert 0.0 == share(problem, unfit) == share(problem, [])
+
+
+def test_the_clairvoyant_is_never_behind(problem: Problem) -> None:
+    """Knowing the front, each row adds less than the one before, and chance does worse."""
+    chosen = clairvoyant(problem, 12)
+    shares = [share(problem, chosen[: count + 1]) for count in range(len(chosen))]
+    gains = np.diff([0.0, *shares])
+    drawn = np.random.default_rng(0).choice(len(problem.rows), 12, replace=False)
+
+    assert (np.diff(gains) < 1e-9).all()
+    assert shares[-1] > 0.9 > share(problem, drawn.tolist())
+
+
+def test_a_search_learns_what_a_trial_would_teach(problem: Problem) -> None:
+    """Parts add up to the latency and stages to the memory, with noise as without it."""
+    rng = np.random.default_rng(1)
+    for row in problem.presets:
+        for seen in (problem.seen[row], problem.observe(row, rng)):
+            figures = seen.figures
+            assert sum(figures[part] for part in PARTS) == pytest.approx(figures["latency_s"])
+            stages = (figures["memory:load"], figures["memory:calls"])
+            assert max(stages) == pytest.approx(figures["memory_bytes"])
+    assert problem.row_of(problem.rows[7]) == 7
+    assert set(problem.choices) == set(problem.touches) == set(problem.rows[0])
+
+
+def test_a_quarter_fails_in_ways_that_no_rule_tells(problem: Problem) -> None:
+    """Crashes of several kinds; what does not fit the card says how much it has."""
+    kinds = [seen.failure for seen in problem.seen]
+    too_large = next(seen for seen in problem.seen if seen.failure == "out of memory")
+
+    assert 0.2 < sum(kind not in ("", "out of memory") for kind in kinds) / len(kinds) < 0.3
+    assert too_large.at_least["memory_bytes"] > 2**33
+    assert not too_large.figures
+
+
+@pytest.mark.parametrize("objectives", [1, 2, 3])
+def test_the_volume_is_exact(objectives: int) -> None:
+    """As slicing has it."""
+    rng = np.random.default_rng(objectives)
+    for count in (1, 2, 30):
+        points = rng.random((count, objectives)) * 1.2
+        expected = pareto.hypervolume([tuple(point) for point in points.tolist()], [1.0] * objectives)
+        assert volume(points) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("file", sorted(TABLES.glob("*.jsonl.gz")), ids=lambda file: str(file.name))
+def test_recorded_tables_are_problems(file: Path) -> None:
+    """Each has its baseline first and a forecast of each row; a limit leaves part of it out."""
+    found, tight = problem_from_table(file), problem_from_table(file, at_most=1.0)
+
+    assert {name: values[0] for name, values in found.choices.items()} == found.rows[found.presets[0]]
+    assert found.forecasts is not None
+    assert 1.0 == pytest.approx(share(found, range(len(found.rows))))
+    assert np.isnan(tight.losses[:, 0]).sum() > np.isnan(found.losses[:, 0]).sum()
+    assert [SIMILARITY, LATENCY, MEMORY] == [limit.objective for limit in tight.limits]
