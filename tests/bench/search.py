@@ -58,7 +58,7 @@ def main() -> None:
         (task for task in tasks if kept(task) is None),
         key=lambda task: (task.method.trials is not None, task.seed),
     )
-    for count, (task, run, seconds) in enumerate(make(todo, asked.jobs), start=1):
+    for count, (task, run, seconds) in enumerate(make([] if asked.kept else todo, asked.jobs), start=1):
         _say(f"{count}/{len(todo)}", task, run, seconds)
     told = [_told(problem, wanted, tasks) for problem in problems]
     speed = next((_speed(method, Path(asked.work)) for method in wanted if method.name == OURS), None)
@@ -195,6 +195,7 @@ def _flags() -> argparse.ArgumentParser:
     flags.add_argument("--jobs", type=int, default=1, help="searches at a time")
     flags.add_argument("--work", default=str(WORK), help="folder of the runs")
     flags.add_argument("--out", default="", help="folder for the table, the figures and the picture")
+    flags.add_argument("--kept", action="store_true", help="tell of the runs that there are, and run nothing")
     flags.add_argument("--readme", action="store_true", help="write the table into README.md and end")
     return flags
 
