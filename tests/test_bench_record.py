@@ -1,0 +1,92 @@
+"""Studies of one workload and machine make one table."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from autotune.errors import UsageError
+from autotune.knob import Settings, Value
+from autotune.measurement import Failure, FailureKind, Outcome
+from autotune.recipe import Recipe
+from autotune.search.study import Study
+from autotune.store.records import CheckRecord, Purpose, TrialRecord, TrialState
+from tests.bench.record import merged
+from tests.search import synthetic
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+DEFAULTS = {name: values[0] for name, values in synthetic.VALUES.items()}
+
+
+def trial(number: int, changed: Settings, outcome: Outcome | None = None) -> TrialRecord:
+    """Return a trial that took as many seconds as its number says."""
+    return TrialRecord(
+        number=number,
+        digest=Recipe(model="demo", settings=changed).digest,
+        settings={**DEFAULTS, **changed},
+        changed=changed,
+        folder=Path("x"),
+        state=TrialState.TOLD,
+        started_at=NOW,
+        outcome=outcome or synthetic.measurement({**DEFAULTS, **changed}),
+        seconds=float(number),
+    )
+
+
+def study(name: str, *trials: TrialRecord, choices: dict[str, tuple[Value, ...]]) -> Study:
+    """Return a study of some trials, with one look at the noise floor."""
+    floor = CheckRecord(
+        purpose=Purpose.FLOOR,
+        round=0,
+        digest=Recipe(model="demo").digest,
+        changed={},
+        outcome=synthetic.measurement(DEFAULTS),
+        seconds=2.0,
+        finished_at=NOW,
+    )
+    return Study(
+        plan=synthetic.plan(study=name),
+        situation=synthetic.SITUATION,
+        choices=choices,
+        trials=trials,
+        storage="",
+        checks=(floor,),
+    )
+
+
+def test_what_two_studies_measured_is_one_table() -> None:
+    """Choices are put together, what both measured counts once, and what was cancelled not at all."""
+    cancelled = Failure(kind=FailureKind.CANCELLED, message="The user stopped it.")
+    first = study(
+        "first",
+        trial(1, {}),
+        trial(2, {"steps": 8}),
+        trial(3, {"steps": 12}, cancelled),
+        choices={"steps": (20, 8), "compile": ("none",)},
+    )
+    second = study(
+        "second",
+        trial(4, {}),
+        trial(5, {"compile": "full"}),
+        choices={"steps": (20, 8), "compile": ("none", "full")},
+    )
+    table = merged("both", [first, second])
+
+    assert {"steps": (20, 8), "compile": ("none", "full")} == table.choices
+    assert [({}, 1.0), ({"compile": "full"}, 5.0), ({"steps": 8}, 2.0)] == [
+        (dict(row.changed), row.seconds) for row in table.rows if row.role == "trial"
+    ]
+    assert 1 == sum(row.role == "pictures" for row in table.rows)
+    assert ["first", "second"] == [plan.study for plan in table.plans]
+
+
+def test_other_pictures_or_another_machine_are_another_table() -> None:
+    """Their figures cannot be compared."""
+    choices = dict(synthetic.VALUES)
+    one = study("one", trial(1, {}), choices=choices)
+    where = one.situation
+    other = replace(one, situation=replace(where, target=replace(where.target, name="Slide rule")))
+
+    with pytest.raises(UsageError, match="has another machine than the first"):
+        merged("both", [one, other])
