@@ -1,13 +1,18 @@
 """The problems on which a search is judged: whole, reproducible, and scored without error."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from autotune import pareto
+from autotune.budget import Budget
 from autotune.objective import LATENCY, MEMORY, SIMILARITY
 from autotune.observation import PARTS
+from autotune.runners.replay import ReplayRunner
+from autotune.search.tune import run_study
+from autotune.table import read_table
 from tests.bench.problem import Problem, clairvoyant, share, volume
 from tests.bench.problems.mild import mild
 from tests.bench.problems.recorded import problem_from_table
@@ -85,3 +90,22 @@ def test_recorded_tables_are_problems(file: Path) -> None:
     assert 1.0 == pytest.approx(share(found, range(len(found.rows))))
     assert np.isnan(tight.losses[:, 0]).sum() > np.isnan(found.losses[:, 0]).sum()
     assert [SIMILARITY, LATENCY, MEMORY] == [limit.objective for limit in tight.limits]
+
+
+def test_a_study_goes_through_a_recorded_table(tmp_path: Path) -> None:
+    """The real knobs of the real model, the machine replaced by what it answered."""
+    table = read_table(TABLES / "torch.jsonl.gz")
+    plan = replace(
+        table.plans[0],
+        sampler="exhaustive",
+        warm_from=(),
+        budget=Budget(trials=3, gain=None),
+        knobs={name: table.choices[name] for name in ("dtype", "steps")},
+    )
+    study = run_study(
+        plan, url=f"sqlite:///{tmp_path}/s.db", runner=ReplayRunner(table), situation=table.situation
+    )
+
+    assert 3 == len(study.measured())
+    assert all({"dtype", "steps"} >= trial.changed.keys() for trial in study.trials)
+    assert sum(trial.seconds for trial in study.trials) > 3.0
