@@ -7,6 +7,7 @@ studies/search-bench.
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ class Told:
 def main() -> None:
     """Run what was not run before, and write the table, its figures and the picture."""
     asked = _flags().parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the processes of runs end with this one
     if asked.readme:
         search_readme.write(Path("README.md"), OUT / "bench.json")
         return
