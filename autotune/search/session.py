@@ -19,6 +19,7 @@ from autotune.search.reference import PATIENCE_S
 from autotune.search.rounds import round_protocol
 from autotune.search.sampler import SpaceSampler
 from autotune.search.study import Study
+from autotune.search.warm import Sources
 from autotune.space import SearchSpace
 from autotune.store import history
 from autotune.store.engine import Database
@@ -35,6 +36,7 @@ class Session:
     database: Database
     optuna_study: optuna.Study
     sampler: SpaceSampler
+    sources: Sources
     runner: Runner
     listen: Listener
     stop: Stop

@@ -36,6 +36,7 @@ from autotune.search.session import Session, check_folder, run_check
 from autotune.search.stopping import STOPPED, why_stop
 from autotune.search.study import Study, is_wanted, read_study
 from autotune.search.tell import publish, tell
+from autotune.search.warm import find_sources, note_sources
 from autotune.space import SearchSpace, build_space, key
 from autotune.store import history
 from autotune.store.engine import Database, open_database
@@ -73,8 +74,9 @@ def run_study(  # noqa: PLR0913 - the door to the loop: each is a part of the wo
         The study as it was at the end.
 
     Raises:
-        PlanError: The study exists and was asked for something else, or elsewhere; or it asks for what this
-            machine cannot measure.
+        PlanError: The study exists and was asked for something else, or elsewhere; it asks for what this
+            machine cannot measure; or it cannot learn from a study that the plan names.
+        UnknownName: There is no study of a name that the plan names.
         StoreError: The database cannot be used, or somebody else tunes this study.
         BudgetError: Even the smallest recipe cannot fit the memory limit, by forecast.
         AutotuneError: The untuned pipeline cannot make the reference pictures.
@@ -102,9 +104,11 @@ def _prepare(  # noqa: PLR0913 - all parts of a session
     plan: Plan, space: SearchSpace, database: Database, *, runner: Runner, listen: Listener, stop: Stop
 ) -> tuple[Session, bool]:
     storage = optuna_storage(database)
-    sampler = sampler_for(plan, space, frozen_choices(space))
+    sources = find_sources(database, storage, plan, space)
+    sampler = sampler_for(plan, space, frozen_choices(space), sources=sources)
     _, resumed = open_record(database, plan, space)
     optuna_study = open_optuna(storage, plan, resumed=resumed, sampler=sampler)
+    note_sources(optuna_study, sources)
     mend(database, optuna_study)
     session = Session(
         plan=plan,
@@ -112,6 +116,7 @@ def _prepare(  # noqa: PLR0913 - all parts of a session
         database=database,
         optuna_study=optuna_study,
         sampler=sampler,
+        sources=sources,
         runner=runner,
         listen=listen,
         stop=stop,
@@ -121,7 +126,8 @@ def _prepare(  # noqa: PLR0913 - all parts of a session
 
 def _run(session: Session, *, resumed: bool) -> Study:
     study = read_study(session.database, session.plan.study)
-    session.listen(StudyOpened(study=study, resumed=resumed, combinations=session.space.combinations))
+    combinations, sources = session.space.combinations, session.sources
+    session.listen(StudyOpened(study=study, resumed=resumed, combinations=combinations, sources=sources))
     reason = why_stop(session, study) or _reference(session)
     if reason is None:
         study = measure_floor(session, study)
