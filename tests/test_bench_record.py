@@ -1,17 +1,18 @@
 """Studies of one workload and machine make one table."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from autotune.errors import UsageError
 from autotune.knob import Settings, Value
-from autotune.measurement import Failure, FailureKind, Outcome
+from autotune.measurement import Failure, FailureKind, Measurement, Outcome
 from autotune.recipe import Recipe
 from autotune.search.study import Study
 from autotune.store.records import CheckRecord, Purpose, TrialRecord, TrialState
+from tests.bench.pace import at_pace
 from tests.bench.record import merged
 from tests.search import synthetic
 
@@ -79,6 +80,36 @@ def test_what_two_studies_measured_is_one_table() -> None:
     ]
     assert 1 == sum(row.role == "pictures" for row in table.rows)
     assert ["first", "second"] == [plan.study for plan in table.plans]
+
+
+def test_times_are_brought_to_one_pace() -> None:
+    """Where the untuned recipe takes half as long again, so does another: it is as fast as it was before."""
+    later, slow = NOW + timedelta(hours=1), 1.5
+    before, after = trial(2, {"steps": 12}), replace(trial(3, {"steps": 8}), started_at=later)
+    assert after.outcome is not None
+    slowed = replace(after, outcome=at_pace(after.outcome, slow))
+    untuned = at_pace(synthetic.measurement(DEFAULTS), slow)
+    again = CheckRecord(
+        purpose=Purpose.BASELINE,
+        round=0,
+        digest="",
+        changed={},
+        outcome=untuned,
+        seconds=1.0,
+        finished_at=later,
+    )
+    known = study("first", trial(1, {}), before, slowed, choices=dict(synthetic.VALUES))
+    table = merged("one", [replace(known, checks=(again,))])
+    then, now = (table.row(Recipe(model="demo", settings={"steps": steps})) for steps in (12, 8))
+
+    assert then is not None
+    assert now is not None
+    assert isinstance(then.outcome, Measurement)
+    assert isinstance(now.outcome, Measurement)
+    # The usual pace lies between the two.
+    assert now.outcome.calls_s[0] / synthetic.measurement({**DEFAULTS, "steps": 8}).calls_s[
+        0
+    ] == pytest.approx(then.outcome.calls_s[0] / synthetic.measurement({**DEFAULTS, "steps": 12}).calls_s[0])
 
 
 def test_other_pictures_or_another_machine_are_another_table() -> None:

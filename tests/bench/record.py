@@ -1,27 +1,30 @@
 """Makes a table of measured recipes from the databases of exhaustive studies: `python -m tests.bench.record`.
 
 The studies made the same pictures of the same model on the same machine, each with other values of knobs.
-What they measured is put together; a recipe that several of them tried counts as the first one saw it.
+What they measured is put together: a recipe that several of them tried counts as the first one saw it, and
+all times are brought to one pace of the machine.
 """
 
 import argparse
-import statistics
+import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from autotune.errors import UsageError
 from autotune.footprint import Footprint
 from autotune.forecast import forecast
 from autotune.knob import Situation, Value
-from autotune.measurement import Failure, FailureKind
+from autotune.measurement import Failure, FailureKind, Outcome
 from autotune.runners.local import LocalRunner
 from autotune.search.study import Study, read_study
 from autotune.store.engine import open_database
 from autotune.store.history import study_names
-from autotune.store.records import Purpose
+from autotune.store.records import CheckRecord, Purpose, TrialRecord
 from autotune.table import Row, Table, write_table
+from tests.bench.pace import Pace, at_pace, pace_of, since_epoch, spread
 
 
 def merged(name: str, studies: Sequence[Study], footprint: Footprint | None = None) -> Table:
@@ -38,9 +41,11 @@ def merged(name: str, studies: Sequence[Study], footprint: Footprint | None = No
     first = studies[0]
     for study in studies[1:]:
         _require_same(first.situation, study.situation, study.name)
+    paces = [pace_of(study) for study in studies]
     rows: dict[tuple[str, str], Row] = {}
-    for digest, row in (found for study in studies for found in _rows_of(study)):
-        rows.setdefault((digest, row.role), row)
+    for study, pace in zip(studies, paces, strict=True):
+        for digest, row in _rows_of(study, pace, usual=paces[0].usual):
+            rows.setdefault((digest, row.role), row)
     target = first.situation.target
     kept = [
         replace(
@@ -54,7 +59,6 @@ def merged(name: str, studies: Sequence[Study], footprint: Footprint | None = No
         else row
         for row in rows.values()
     ]
-    spreads = [study.machine_sd for study in studies if study.machine_sd is not None]
     return Table(
         name=name,
         situation=_without_places(first.situation),
@@ -62,19 +66,25 @@ def merged(name: str, studies: Sequence[Study], footprint: Footprint | None = No
         choices=_choices(studies),
         # The baseline first, then by settings: the same table whatever the order in which trials came.
         rows=tuple(sorted(kept, key=lambda row: (row.role != "trial", len(row.changed), str(row.changed)))),
-        machine_sd=statistics.median(spreads) if spreads else None,
+        machine_sd=spread(paces),
     )
 
 
-def _rows_of(study: Study) -> Iterator[tuple[str, Row]]:
+def _rows_of(study: Study, pace: Pace, *, usual: float) -> Iterator[tuple[str, Row]]:
+    """Each row with its recipe's digest, as if the untuned recipe always took what it usually does."""
+
+    def row(record: TrialRecord | CheckRecord, outcome: Outcome, when: datetime, role: str) -> Row:
+        factor = math.exp(usual - pace.at(since_epoch(when)))
+        outcome, seconds = at_pace(outcome, factor), factor * record.seconds
+        return Row(changed=record.changed, outcome=outcome, seconds=seconds, role=role)
+
     for trial in study.trials:
         if trial.outcome is not None and trial.counts:
-            yield trial.digest, Row(changed=trial.changed, outcome=trial.outcome, seconds=trial.seconds)
+            yield trial.digest, row(trial, trial.outcome, trial.started_at, "trial")
     for check in study.checks:
         was_stopped = isinstance(check.outcome, Failure) and check.outcome.kind is FailureKind.CANCELLED
         if check.purpose is Purpose.FLOOR and not was_stopped:
-            known = Row(changed=check.changed, outcome=check.outcome, seconds=check.seconds, role="pictures")
-            yield check.digest, known
+            yield check.digest, row(check, check.outcome, check.finished_at, "pictures")
 
 
 def _choices(studies: Sequence[Study]) -> Mapping[str, tuple[Value, ...]]:
