@@ -8,6 +8,7 @@ from typing import Any
 
 import optuna
 
+from autotune.elapsed import taken_s
 from autotune.errors import StoreError
 from autotune.job import Job, Runner
 from autotune.knob import Settings
@@ -113,7 +114,7 @@ def run_check(  # noqa: PLR0913 - what is measured, why, and how far it is
         digest=job.recipe.digest,
         changed=dict(job.recipe.settings),
         outcome=outcome,
-        seconds=time.monotonic() - began - outcome.phases_s.get("waiting", 0.0),
+        seconds=taken_s(outcome, time.monotonic() - began),
         finished_at=datetime.now(UTC),
     )
     history.save_check(session.database, study.name, check)
