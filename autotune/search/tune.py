@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from autotune.elapsed import taken_s
 from autotune.errors import StoreError
 from autotune.footprint import Footprint
 from autotune.gpus import as_asked
@@ -30,7 +31,7 @@ from autotune.search.floor import measure_floor
 from autotune.search.needs import check_machine, check_outcome
 from autotune.search.reference import has_reference, make_reference, needed_calls
 from autotune.search.resume import frozen_choices, mend, open_optuna, open_record
-from autotune.search.sampling import sampler_for
+from autotune.search.sampling import sampler_for, searched
 from autotune.search.seen import seen_of
 from autotune.search.session import Session, check_folder, run_check
 from autotune.search.stopping import STOPPED, why_stop
@@ -88,7 +89,7 @@ def run_study(  # noqa: PLR0913 - the door to the loop: each is a part of the wo
         allow_approximate=plan.allow_approximate,
         narrowed=plan.knobs,
     )
-    space = without_what_cannot_fit(whole, plan, footprint)
+    space = without_what_cannot_fit(searched(whole, plan), plan, footprint)
     remedy = "Wait for it, or choose another name with --study."
     busy = f"Study '{plan.study}' is being tuned by somebody else. {remedy}"
     with (
@@ -176,7 +177,7 @@ def _run_trial(session: Session, study: Study) -> tuple[Study, str | None]:
     session.listen(TrialStarted(number=started.number, recipe=recipe, preset=started.preset))
     began = time.monotonic()
     outcome = check_outcome(session.runner(_job(session, started, study)), session.plan, started)
-    seconds = time.monotonic() - began - outcome.phases_s.get("waiting", 0.0)
+    seconds = taken_s(outcome, time.monotonic() - began)
     # The store first, Optuna second: a kill in between is mended by the next run, from what is stored.
     finished = history.finish_trial(session.database, name, trial.number, outcome=outcome, seconds=seconds)
     study = study.with_trial(finished)
