@@ -35,7 +35,9 @@ def export(
     out: Annotated[
         str, typer.Option("-o", "--out", metavar="FILE", help=".json, .yaml or .py; '-' for stdout.")
     ],
-    pick: Annotated[str, typer.Option(help="fastest, smallest, closest or knee.")] = "knee",
+    pick: Annotated[
+        str, typer.Option(help="knee, fastest, smallest, closest, or an objective of the plan.")
+    ] = "knee",
     trial: Annotated[
         int | None, typer.Option("--trial", metavar="N", help="This trial instead of a pick.")
     ] = None,

@@ -8,9 +8,10 @@ from typing import Any, Protocol, Self
 
 from autotune.budget import LOOKAHEAD, Budget, describe_budget, time_left
 from autotune.cli.console import remark, say, say_json
+from autotune.plan import DEFAULT_OBJECTIVES, describe_objectives
 from autotune.recipe import describe_settings
 from autotune.report.as_json import check_json, row_json, study_json
-from autotune.report.figures import Row, Standing, counted, rows
+from autotune.report.figures import Row, Standing, counted, heading, rows
 from autotune.search.events import (
     CheckFinished,
     CheckStarted,
@@ -206,9 +207,11 @@ def opening_lines(event: StudyOpened) -> list[str]:
     begun = f"resuming with {counted(done, 'trial')} done" if event.resumed else "new"
     knobs = sum(len(values) > 1 for values in study.choices.values())
     limits = study.describe_limits()
+    objectives = [f"objectives: {describe_objectives(plan)}"] if plan.objectives != DEFAULT_OBJECTIVES else []
     return [
         f"study '{study.name}' ({begun}): {plan.workload.model} on {study.situation.target.describe()}",
         f"{event.combinations:,} combinations of {knobs} knobs",
+        *objectives,
         f"limits: {limits}; budget: {describe_budget(plan.budget)}",
         *(f"learning from {source.describe()}" for source in event.sources.found),
         *event.sources.remarks,
@@ -222,6 +225,8 @@ def trial_line(row: Row, budget: Budget, done: int) -> str:
     if row.trial.measurement is None:
         return f"{head}  {' '.join(row.verdict.split())}  |  {row.trial.describe()}"
     figures = f"{row.latency} a call, {row.speed} untuned, {row.memory}, similarity {row.similarity}"
+    asked = zip(row.further, row.further_figures, strict=True)
+    figures += "".join(f", {heading(objective)} {figure}" for (objective, _), figure in asked)
     note = {Standing.FRONT: "on the front", Standing.UNFIT: row.verdict}.get(row.standing, "")
     return "  ".join(filter(None, (head, figures, note, "|", row.trial.describe())))
 
