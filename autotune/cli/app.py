@@ -8,11 +8,24 @@ from typing import Annotated
 import typer
 
 from autotune import __version__
-from autotune.cli import compare, dashboard, doctor, export, generate, knobs, plan, report, show, tune, verify
+from autotune.cli import (
+    compare,
+    dashboard,
+    doctor,
+    explain,
+    export,
+    generate,
+    knobs,
+    plan,
+    report,
+    show,
+    tune,
+    verify,
+)
 from autotune.errors import AutotuneError
 
 INTERRUPTED = 130
-_COMMANDS = (plan, tune, show, export, verify, compare, report, generate, knobs, doctor, dashboard)
+_COMMANDS = (plan, tune, show, explain, export, verify, compare, report, generate, knobs, doctor, dashboard)
 _BUG = (
     "This is a fault of autotune. Please report it with the lines above and the output of 'autotune doctor'."
 )

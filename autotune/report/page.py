@@ -1,9 +1,9 @@
 """The page: a study as one self-contained HTML file, the answer first."""
 
 import shlex
-from importlib.resources import files
 
 from autotune.plan_file import format_plan
+from autotune.report.document import document
 from autotune.report.figures import (
     Row,
     answer,
@@ -21,11 +21,6 @@ from autotune.report.trust import flaws_of, legend, trust_lines
 from autotune.search.study import Study
 from autotune.units import format_duration
 
-# The browser itself refuses whatever would reach for a network.
-_POLICY = (
-    "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
-    "script-src 'unsafe-inline'; font-src data:"
-)
 _FRONT = (
     "trial>",
     "pick",
@@ -59,16 +54,6 @@ def page(study: Study, *, storage_flag: str = "", version: str = "") -> str:
         version: Of autotune.
     """
     every = rows(study)
-    title = f"autotune: {study.name}"
-    style = (files("autotune.report") / "page.css").read_text(encoding="utf-8")
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", title),
-        element("style", Html(style)),
-    )
     sections = (
         _answer(study, every),
         _section("Picks", _picks(study, every)),
@@ -79,8 +64,7 @@ def page(study: Study, *, storage_flag: str = "", version: str = "") -> str:
         _section("Plan", element("pre", format_plan(study.plan))),
         _section("Do it again", _again(study, storage_flag)),
     )
-    footer = element("p", f"Written by autotune {version}".rstrip() + ".", class_="note")
-    return "<!doctype html>\n" + element("html", head, element("body", *sections, footer), lang="en") + "\n"
+    return document(f"autotune: {study.name}", *sections, version=version)
 
 
 def _section(title: str, *content: Html) -> Html:

@@ -12,7 +12,7 @@ from autotune.objective import Objective
 
 Array = NDArray[np.float64]
 _LOW, _HIGH = 0.025, 0.975
-_FINE = 0.1  # changes below a tenth need a third digit
+_FINE, _NARROW = 0.1, 0.03  # smaller changes, and narrower intervals, need a third digit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,9 +160,10 @@ def describe_value(objective: Objective, estimate: Estimate) -> str:
 
 
 def _digits(told: Change) -> int:
-    if not told.is_ratio:
-        return 3
-    return 3 if told.size < math.log1p(_FINE) else 2
+    """Two digits, or three where the change or its interval is small."""
+    low, high = told.by.low, told.by.high
+    is_narrow = low is not None and high is not None and high - low < _NARROW
+    return 3 if not told.is_ratio or is_narrow or told.size < math.log1p(_FINE) else 2
 
 
 def _ratio(value: float, digits: int) -> str:

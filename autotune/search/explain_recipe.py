@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from autotune.errors import UnknownName, UsageError, nearest
 from autotune.knob import Choice, Knob, Settings, Value, is_same
-from autotune.search.choose import PICKS
+from autotune.search.choose import picks_of
 from autotune.search.study import Study
 from autotune.space import SearchSpace, why_value_not_offered
 
@@ -69,7 +69,7 @@ def recipe_meant(study: Study, space: SearchSpace, text: str) -> dict[str, Value
         UsageError: A knob does not offer such a value, or is named twice.
     """
     word = text.strip()
-    if word in (BEST, *PICKS):
+    if word in (BEST, *picks_of(study.plan.measured_objectives())):
         return space.complete(_known(study.best_trial("knee" if word == BEST else word).settings, space))
     trial = next((trial for trial in study.trials if trial.digest == word), None)
     if trial is None and word.isdecimal() and len(word) < _DIGEST_DIGITS:
@@ -123,7 +123,8 @@ def _offered(values: tuple[Value, ...], knob: Knob | None, study: Study, wanted:
     everything = (*values, *more)
     left = tuple(value for value in now.on_request if not any(is_same(value, known) for known in everything))
     lacking = {value: why for value, why in now.lacking.items() if value not in values}
-    return replace(now, values=everything, lacking=lacking, on_request=left)
+    why = now.why if len(everything) == 1 else ""
+    return replace(now, values=everything, why=why, lacking=lacking, on_request=left)
 
 
 def _known(settings: Settings, space: SearchSpace) -> dict[str, Value]:

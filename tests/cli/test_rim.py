@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.conftest import Cli, clean_environment
 
-COMMANDS = ("tune", "show", "export", "report", "generate", "knobs", "doctor", "dashboard")
+COMMANDS = ("tune", "show", "explain", "export", "report", "generate", "knobs", "doctor", "dashboard")
 
 
 def test_help_lists_every_command_and_a_first_study(cli: Cli) -> None:
