@@ -221,6 +221,16 @@ class Plan:
         """Return the objectives in their order."""
         return tuple(self.objective(name) for name in self.objectives)
 
+    @property
+    def counts_starts(self) -> bool:
+        """Whether the start of a process, compiling included, is part of what is asked for.
+
+        >>> Plan(study="s", workload=Workload(model="demo"), objectives=("first_picture_s",)).counts_starts
+        True
+        """
+        names = {*self.objectives, *self.bounds, *self.goals}
+        return any("cold_s" in self.objective(name).terms for name in names)
+
     def limits(self, baseline: Mapping[str, float] | None = None) -> tuple[Limit, ...]:
         """Return the bounds that make a recipe unfit.
 

@@ -1,6 +1,10 @@
 """Needs: what a plan's objectives and limits need of a machine and of its baseline, and what is missing."""
 
+from dataclasses import replace
+from tempfile import TemporaryDirectory
+
 from autotune.errors import AutotuneError, PlanError
+from autotune.job import Job, Runner
 from autotune.measurement import Failure, FailureKind, Measurement, Outcome
 from autotune.plan import Plan
 from autotune.store.records import TrialRecord
@@ -26,6 +30,22 @@ def check_machine(plan: Plan, target: Target) -> None:
             f"The plan asks for energy, but {target.describe()} has no counter that can be read: "
             f"{_COUNTERS}. {_REMEDY}"
         )
+
+
+def run_trial(job: Job, plan: Plan, runner: Runner) -> Outcome:
+    """Return what a trial comes to; where the plan counts starts, nothing was compiled before.
+
+    Else a recipe would be charged with compiling only what those before it had not compiled already.
+
+    Args:
+        job: Of the trial.
+        plan: What is asked for.
+        runner: Where it runs.
+    """
+    if not plan.counts_starts:
+        return runner(job)
+    with TemporaryDirectory(prefix="autotune-cold-") as empty:
+        return runner(replace(job, cache=empty))
 
 
 def check_outcome(outcome: Outcome, plan: Plan, trial: TrialRecord) -> Outcome:

@@ -28,7 +28,7 @@ from autotune.search.events import (
 )
 from autotune.search.feasible import without_what_cannot_fit
 from autotune.search.floor import measure_floor
-from autotune.search.needs import check_machine, check_outcome
+from autotune.search.needs import check_machine, check_outcome, run_trial
 from autotune.search.reference import has_reference, make_reference, needed_calls
 from autotune.search.resume import frozen_choices, mend, open_optuna, open_record
 from autotune.search.sampling import sampler_for, searched
@@ -176,7 +176,9 @@ def _run_trial(session: Session, study: Study) -> tuple[Study, str | None]:
     recipe = session.space.recipe(started.settings)
     session.listen(TrialStarted(number=started.number, recipe=recipe, preset=started.preset))
     began = time.monotonic()
-    outcome = check_outcome(session.runner(_job(session, started, study)), session.plan, started)
+    outcome = check_outcome(
+        run_trial(_job(session, started, study), session.plan, session.runner), session.plan, started
+    )
     seconds = taken_s(outcome, time.monotonic() - began)
     # The store first, Optuna second: a kill in between is mended by the next run, from what is stored.
     finished = history.finish_trial(session.database, name, trial.number, outcome=outcome, seconds=seconds)

@@ -126,6 +126,23 @@ def test_a_goal_needs_a_baseline(tune: Tuner) -> None:
     assert tune(replace(GOALS, budget=Budget(trials=2))).baseline() is not None
 
 
+@pytest.mark.parametrize(("objective", "is_shared"), [("latency_s", True), ("first_picture_s", False)])
+def test_where_starts_count_each_trial_compiles_for_itself(
+    tune: Tuner, objective: str, *, is_shared: bool
+) -> None:
+    """Else it would be charged only with what those before it had not compiled."""
+    caches: list[str] = []
+
+    def noted(job: Job) -> Outcome:
+        if job.role == "trial" and job.recipe.settings:
+            caches.append(job.cache)
+        return synthetic.runner()(job)
+
+    tune(synthetic.plan(objectives=(objective, "similarity"), budget=Budget(trials=3)), runner=noted)
+
+    assert (len(set(caches)) == 1) is is_shared
+
+
 def test_energy_without_a_counter_is_refused_before_anything_is_measured() -> None:
     """A limit on it too."""
     target = replace(synthetic.SITUATION.target, has_energy_counter=False)
