@@ -5,7 +5,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotune.errors import UsageError
-from autotune.units import format_bytes, format_duration, parse_bytes, parse_duration, parse_size
+from autotune.units import (
+    format_bytes,
+    format_duration,
+    format_money,
+    parse_bytes,
+    parse_duration,
+    parse_energy,
+    parse_money,
+    parse_price,
+    parse_size,
+)
 
 LAW = settings(max_examples=100, deadline=None)
 
@@ -244,3 +254,44 @@ def test_any_text_is_read_or_refused_in_words(text: str) -> None:
             said = f"'{text}' is understood"
 
         assert said.startswith(f"'{text}' is ")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2.50 USD/h", (2.5, "USD")),
+        ("2.50USD / hour", (2.5, "USD")),
+        ("$0.40/h", (0.4, "$")),
+        ("3 € per hour", (3.0, "€")),
+        ("12 kr/h", (12.0, "kr")),
+    ],
+)
+def test_a_price_is_an_amount_and_a_currency(text: str, expected: tuple[float, str]) -> None:
+    """The currency stays as it was written."""
+    assert expected == parse_price(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "2.50", "2.50 USD", "2.50/h", "$2 USD/h", "-1 USD/h", "0 USD/h", "USD/h", "2,50 €/h"]
+)
+def test_what_is_no_price_is_refused_with_an_example(text: str) -> None:
+    """Without a currency, an amount above zero or the hour."""
+    with pytest.raises(UsageError, match=r"Write it like '2\.50 USD/h'"):
+        parse_price(text)
+
+
+def test_joules_and_money_are_read_with_their_unit_or_without() -> None:
+    """Another unit is refused."""
+    assert (50.0, 1500.0, 0.5) == (parse_energy("50J"), parse_energy("1.5 kJ"), parse_energy("0.5"))
+    assert (1.2, 1.2, 1.2) == (parse_money("1.2", "€"), parse_money("€1.20", "€"), parse_money("1.20 €", "€"))
+    with pytest.raises(UsageError, match="'3 Wh' is no amount of energy"):
+        parse_energy("3 Wh")
+    with pytest.raises(UsageError, match="'1 USD' is no amount of €"):
+        parse_money("1 USD", "€")
+
+
+@LAW
+@given(st.floats(1e-6, 1e9))
+def test_money_is_shown_near_to_what_it_is(amount: float) -> None:
+    """Within a twentieth, and read again as such."""
+    assert pytest.approx(amount, rel=0.06) == parse_money(format_money(amount, "USD"), "USD")
