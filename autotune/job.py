@@ -8,6 +8,7 @@ from autotune.errors import PlanError
 from autotune.form import why_misshapen
 from autotune.measurement import Outcome
 from autotune.recipe import Recipe
+from autotune.screen import Screen
 from autotune.workload import Workload
 
 JOB_FILE, OUTCOME_FILE, LOG_FILE = "job.json", "outcome.json", "log.txt"
@@ -27,7 +28,7 @@ class Protocol:
         timing_s: Timing stops after this many seconds of timed calls, once enough are made.
         retries: How often calls that something outside disturbed are made again, or a drifting series is.
         pairs: How many distinct calls are compared with the reference pictures.
-        race: Whether a recipe that is dominated beyond doubt is stopped in its second call.
+        race: Whether a recipe that cannot reach the front any more is left before it is measured to its end.
         baseline_every: After so many trials the untuned baseline is measured again, which tells how much the
             machine itself varies; 0 for never.
         confirm_rounds: Rounds in which the best recipes and the baseline are measured again, interleaved, in
@@ -89,21 +90,6 @@ class Protocol:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rival:
-    """A recipe that was measured before, and whose pictures are the reference's to the eye.
-
-    Attributes:
-        digest: Its name.
-        latency_s: Median seconds of one call.
-        memory_bytes: Its peak memory.
-    """
-
-    digest: str
-    latency_s: float
-    memory_bytes: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class Job:
     """All that a worker is told.
 
@@ -121,7 +107,8 @@ class Job:
         protocol: How it is timed.
         cache: Folder of the compile cache that the study's trials share.
         threads: CPU threads of torch, 0 for torch's own choice.
-        rivals: What a recipe is raced against.
+        screen: What the recipe is held against while it runs, so that it is left early where it cannot reach
+            the front.
         is_whole: Whether the parts of a call, its step error and, on a CPU, its live memory are measured too,
             which takes extra calls.
         extras: Metric to a folder or file of the user's own weights, such as "clip".
@@ -138,7 +125,7 @@ class Job:
     protocol: Protocol = field(default_factory=Protocol)
     cache: str = ""
     threads: int = 0
-    rivals: tuple[Rival, ...] = ()
+    screen: Screen = field(default_factory=Screen)
     is_whole: bool = True
     extras: Mapping[str, str] = field(default_factory=dict)
 
@@ -146,8 +133,7 @@ class Job:
         """Return plain JSON types, accepted by `from_json`."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
         objects = {"recipe": self.recipe.to_json(), "workload": self.workload.to_json()}
-        rivals = [asdict(rival) for rival in self.rivals]
-        return fields | objects | {"protocol": asdict(self.protocol), "rivals": rivals}
+        return fields | objects | {"protocol": asdict(self.protocol), "screen": self.screen.to_json()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -161,7 +147,7 @@ class Job:
         fields["recipe"] = Recipe.from_json(fields["recipe"])
         fields["workload"] = Workload.from_json(fields["workload"])
         fields["protocol"] = Protocol(**fields["protocol"])
-        fields["rivals"] = tuple(Rival(**rival) for rival in fields.get("rivals", ()))
+        fields["screen"] = Screen.from_json(fields["screen"])
         return cls(**fields)
 
 

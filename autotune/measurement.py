@@ -127,11 +127,13 @@ class Measurement:
 
     Attributes:
         calls_s: Wall seconds of every timed call that counts.
-        warmup_s: Wall seconds of the calls before it settled; the first one holds compilation.
+        warmup_s: Wall seconds of the calls before it settled; the first one holds compilation. Where short
+            calls were made before it, it is what it would have taken first: the first short call, and by how
+            much a whole call takes longer than the second.
         discarded_s: Wall seconds of timed calls that do not count, since something outside the trial
             disturbed them; `conditions` says what.
-        phases_s: Wall seconds of the trial's phases: "fork", "load", "apply", "first call", "settle",
-            "timing", "parts", "memory", "likeness", "step error"; "waiting" for the device is none of them.
+        phases_s: Wall seconds of the trial's phases: "fork", "load", "apply", "short calls", "first call",
+            "settle", "timing", "parts", "memory", "likeness", "step error"; "waiting" for the device is none.
         conditions: What the machine did while calls were timed: see `pipeline.conditions`. Figures that
             cannot be read are None.
         energy_j: Joules of one call, None where no counter tells.
@@ -266,13 +268,15 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Pruned:
-    """What a trial came to that was stopped early, since a known recipe is better beyond doubt.
+    """What a trial came to that was left early, since it cannot reach the front any more.
 
     Attributes:
-        latency_at_least_s: Lower bound of the seconds of one call.
+        latency_at_least_s: Lower bound of the seconds of one call; 0 where nothing is known.
         memory_at_least_bytes: Lower bound of its peak memory.
-        rival: Digest of the recipe that is faster, no larger and as true.
+        rival: Digest of the recipe that is better, "" where it is a limit that the recipe cannot keep.
         message: How it was seen, for the user.
+        figures: What it would have come to, as far as that is told by few steps or by the first pictures: by
+            the names of `Observation.figures`.
         warmup_s: Wall seconds of the calls that were finished.
         phases_s: Wall seconds of the phases that were finished.
         environment: Fingerprint of machine and software.
@@ -282,6 +286,7 @@ class Pruned:
     memory_at_least_bytes: int
     rival: str
     message: str
+    figures: Mapping[str, float] = field(default_factory=dict)
     warmup_s: tuple[float, ...] = ()
     phases_s: Mapping[str, float] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)

@@ -12,6 +12,8 @@ PARTS = ("text_s", "steps_s", "decode_s")
 """Seconds of the parts of a call: they add up to its latency."""
 MEMORY_PREFIX = "memory:"
 """Begins the name of the peak of one stage in bytes; the largest of them is the recipe's memory."""
+PROJECTED_NOISE = {"latency_s": 0.05, "memory_bytes": 0.03}
+"""Relative standard deviation of figures that were projected from few steps (docs/decisions, 18)."""
 _NO_EVIDENCE = (FailureKind.CANCELLED,)
 
 
@@ -20,14 +22,14 @@ class Observation:
     """What one trial taught.
 
     Attributes:
-        figures: What was measured: "latency_s", "cold_s", "memory_bytes", "host_memory_bytes", "similarity",
-            "energy_j" (where a counter tells), the parts of the latency (`PARTS`, which add up to it), the
-            peaks of stages ("memory:load", "memory:calls", of which the largest is "memory_bytes"), and
-            "step_error" (the mean, where it is defined).
+        figures: What was measured, or projected where the trial was left early: "latency_s", "cold_s",
+            "memory_bytes", "host_memory_bytes", "similarity", "energy_j" (where a counter tells), the parts
+            of the latency (`PARTS`, which add up to it), the peaks of stages ("memory:load", "memory:calls",
+            of which the largest is "memory_bytes"), and "step_error" (the mean, where it is defined).
         at_least: Lower bounds of figures, of a trial that was stopped early or did not fit.
         noise: Relative standard deviation of figures, where their samples tell it.
         failure: Kind of the failure, "" where there is none.
-        pruned: Whether it was stopped early, since a known recipe is better beyond doubt.
+        pruned: Whether it was left early, since it cannot reach the front any more.
         seconds: Wall seconds that the trial took.
     """
 
@@ -79,12 +81,7 @@ def observe(outcome: Outcome, *, seconds: float, memory_limit_bytes: int | None 
     if isinstance(outcome, Failure):
         return _failed(outcome, seconds, memory_limit_bytes)
     if isinstance(outcome, Pruned):
-        known = {
-            "latency_s": outcome.latency_at_least_s,
-            "memory_bytes": float(outcome.memory_at_least_bytes),
-        }
-        at_least = {name: value for name, value in known.items() if value > 0}
-        return Observation(at_least=at_least, pruned=True, seconds=seconds)
+        return _pruned(outcome, seconds)
     return _measured(outcome, seconds)
 
 
@@ -96,8 +93,17 @@ def _failed(failure: Failure, seconds: float, limit_bytes: int | None) -> Observ
     return Observation(failure=failure.kind.value, at_least=at_least, seconds=seconds)
 
 
+def _pruned(pruned: Pruned, seconds: float) -> Observation:
+    """Figures that were projected are evidence; of the others the lower bounds are."""
+    figures = dict(pruned.figures)
+    bounds = {"latency_s": pruned.latency_at_least_s, "memory_bytes": float(pruned.memory_at_least_bytes)}
+    at_least = {name: value for name, value in bounds.items() if value > 0 and name not in figures}
+    noise = {name: share for name, share in PROJECTED_NOISE.items() if name in figures}
+    return Observation(figures=figures, at_least=at_least, noise=noise, pruned=True, seconds=seconds)
+
+
 def _measured(measurement: Measurement, seconds: float) -> Observation:
-    figures = {**measurement.figures, **_parts(measurement), **_stages(measurement.memory)}
+    figures = {**measurement.figures, **_parts(measurement), **stage_peaks(measurement.memory)}
     errors = measurement.likeness.step_error
     if errors:
         figures["step_error"] = sum(errors) / len(errors)
@@ -121,11 +127,17 @@ def _parts(measurement: Measurement) -> dict[str, float]:
     }
 
 
-def _stages(memory: Memory) -> dict[str, float]:
-    """The peak before the first call and that of calls; the larger of the two is the recipe's memory."""
+def stage_peaks(memory: Memory) -> dict[str, float]:
+    """Return the peak before the first call and that of calls; the larger of the two is the recipe's memory.
+
+    >>> stage_peaks(Memory(peak_bytes=9, stages={"load": 7, "apply": 5, "first call": 9}))
+    {'memory:load': 7.0, 'memory:calls': 9.0}
+    """
     stages = memory.stages
     load = max(stages.get("load", 0), stages.get("apply", 0))
-    called = stages.get("one call", 0) or max(stages.get("first call", 0), stages.get("calls", 0))
+    called = stages.get("one call", 0) or max(
+        stages.get(name, 0) for name in ("short calls", "first call", "calls")
+    )
     if not load or not called:
         return {}
     if load < memory.peak_bytes:

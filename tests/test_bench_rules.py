@@ -1,16 +1,12 @@
 """The bench of measurement ranks, spreads and replays as it says: on series whose truth is known."""
 
 import random
-from dataclasses import replace
 
 import pytest
 
 from autotune.duel import Verdict
-from autotune.job import Protocol, Rival
-from autotune.measurement import Likeness, Measurement, Memory, Parts
-from autotune.race import BRIEF_CALLS
-from tests.bench import fixed_cost, racing, rules, series
-from tests.bench.racing import Recorded
+from autotune.job import Protocol
+from tests.bench import fixed_cost, rules, series
 
 STEPS = 20
 
@@ -87,78 +83,3 @@ def test_fixed_cost_counts_phases_that_are_not_known_yet() -> None:
     """A new phase cannot hide."""
     phases = {"load": 1.0, "settle": 1.0, "timing": 9.0, "memory": 2.0, "something new": 0.1, "fork": 0.2}
     assert fixed_cost.fixed_s(phases) == {"fork": 0.2, "something new": 0.1}
-
-
-def trial(call_s: float, memory_bytes: int = 1000, likeness: float = 1.0) -> Measurement:
-    """A recipe whose every call takes so long, nine tenths of it in its steps."""
-    step_s = 0.9 * call_s / STEPS
-    return Measurement(
-        calls_s=(call_s,) * 10,
-        warmup_s=(10 * call_s, call_s),
-        parts=Parts(text_s=0.05 * call_s, steps_s=(step_s,) * STEPS, decode_s=0.05 * call_s, total_s=call_s),
-        memory=Memory(peak_bytes=memory_bytes, stages={"load": memory_bytes}),
-        likeness=Likeness(haarpsi=(likeness,)),
-    )
-
-
-def recorded(digest: str, measured: Measurement) -> Recorded:
-    """A trial that is within all limits."""
-    return Recorded(digest=digest, measurement=measured, is_fit=True)
-
-
-RIVAL = Rival(digest="baseline", latency_s=1.0, memory_bytes=1000)
-
-
-def test_a_slow_recipe_is_stopped_after_a_fifth_of_the_steps_of_its_second_call() -> None:
-    """It cost its first call, and of the second one text, a step and the four that are watched."""
-    spent_s, known = racing.race(trial(2.0), [RIVAL])
-    assert known is None
-    assert spent_s == pytest.approx(2.0 + 0.05 * 2 + 5 * 0.09)
-
-
-def test_a_recipe_that_is_a_little_slower_is_stopped_after_two_timed_calls() -> None:
-    """It cost its first call, its second one and two that were timed."""
-    spent_s, known = racing.race(trial(1.2), [RIVAL])
-    assert known is None
-    assert spent_s == pytest.approx(1.2 * (1 + 1 + 2))
-
-
-@pytest.mark.parametrize("measured", [trial(1.05), trial(0.5), trial(1.2, memory_bytes=500)])
-def test_what_is_as_fast_or_smaller_runs_to_its_end(measured: Measurement) -> None:
-    """Racing is for what is beyond doubt."""
-    assert racing.race(measured, [RIVAL])[1] == measured
-
-
-def test_what_is_small_and_far_behind_is_timed_briefly() -> None:
-    """How slow exactly it is matters little; nor is it lost."""
-    known = racing.race(trial(3.0, memory_bytes=500), [RIVAL])[1]
-    assert known is not None
-    assert len(known.calls_s) == BRIEF_CALLS
-
-
-def test_nothing_is_raced_against_nobody() -> None:
-    """The baseline runs to its end."""
-    measured = trial(9.0)
-    spent_s, known = racing.race(measured, [])
-    assert known == measured
-    assert spent_s == pytest.approx(racing.seconds_of(measured))
-
-
-def test_racing_saves_what_the_stopped_recipes_would_have_taken() -> None:
-    """Twelve calls of each recipe, of which the slow one makes less than two."""
-    trials = [recorded("baseline", trial(1.0)), recorded("slow", trial(2.0)), recorded("fast", trial(0.5))]
-    told = racing.replay(trials)
-    assert told.stopped == ("slow",)
-    assert told.lost == ()
-    assert told.changed == {}
-    full_s = 12 * (1.0 + 2.0 + 0.5)
-    assert told.full_s == pytest.approx(full_s)
-    assert told.saved == pytest.approx((12 * 2.0 - (2.0 + 0.55)) / full_s)
-
-
-def test_a_good_recipe_that_is_lost_is_told() -> None:
-    """Only the first calls of a recipe were slow: racing believes them."""
-    late = replace(trial(0.5), warmup_s=(9.0, 4.0), calls_s=(4.0, 4.0, 0.5, 0.5, 0.5, 0.5, 0.5))
-    told = racing.replay([recorded("baseline", trial(1.0)), recorded("late", late)])
-    assert told.lost == ("late",)
-    assert told.changed["fastest"] == pytest.approx(1.0)

@@ -96,6 +96,7 @@ KNOB = Knob(
     order=10,
     touches=frozenset({Touches.STEP, Touches.LIKENESS}),
     changes_result=True,
+    steps_alike=True,
     domain=domain,
     turn=turn,
     applied=applied,

@@ -100,6 +100,7 @@ KNOB = Knob(
     order=2,
     touches=frozenset({Touches.STEP, Touches.STEP_MEMORY, Touches.DECODE_MEMORY, Touches.LIKENESS}),
     changes_result=True,
+    steps_alike=True,
     domain=domain,
     turn=turn,
     conflict=conflict,

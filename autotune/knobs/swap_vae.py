@@ -90,6 +90,7 @@ KNOB = Knob(
     order=3,
     touches=frozenset({Touches.DECODE, Touches.DECODE_MEMORY, Touches.LIKENESS}),
     changes_result=True,
+    steps_alike=True,
     domain=domain,
     turn=turn,
     conflict=conflict,

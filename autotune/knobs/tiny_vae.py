@@ -46,6 +46,7 @@ KNOB = Knob(
     order=15,
     touches=frozenset({Touches.DECODE, Touches.DECODE_MEMORY, Touches.LIKENESS}),
     changes_result=True,
+    steps_alike=True,
     domain=domain,
     turn=turn,
     applied=applied,

@@ -85,6 +85,7 @@ KNOB = Knob(
     order=88,
     touches=frozenset({Touches.STEP, Touches.STEP_MEMORY, Touches.LIKENESS}),
     changes_result=True,
+    steps_alike=True,
     domain=domain,
     turn=turn,
     applied=applied,

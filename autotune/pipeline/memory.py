@@ -105,6 +105,7 @@ class HostMemory:
         if not keep_nothing():
             return
         _reset_peak()
+        self.stages.pop(ONE_CALL, None)
         action()
         self.finish(ONE_CALL)
         self.mapped_bytes = sum(

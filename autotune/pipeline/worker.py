@@ -2,12 +2,10 @@
 
 import functools
 import os
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +14,6 @@ from autotune.job import Job, Protocol
 from autotune.knob import Setup, Situation
 from autotune.knobs import all_knobs
 from autotune.measurement import Failure, FailureKind, Likeness, Measurement, Memory, Outcome, Parts
-from autotune.pipeline.allocator import keep_again
 from autotune.pipeline.calls import make_pictures
 from autotune.pipeline.conditions import watch_conditions
 from autotune.pipeline.environment import fingerprint
@@ -29,52 +26,18 @@ from autotune.pipeline.models import model_folder
 from autotune.pipeline.pictures import in_a_row, load_reference, save_pngs, save_reference
 from autotune.pipeline.probe import situate
 from autotune.pipeline.process_memory import AnonymousSampler
-from autotune.pipeline.racing import Behind, Lost, Race, timed_with_race
+from autotune.pipeline.racing import Behind, Race, timed_with_race
+from autotune.pipeline.screening import Lost, Screening, moves
 from autotune.pipeline.second_opinions import opinions
 from autotune.pipeline.series import Series
 from autotune.pipeline.step_error import Seen, noted_inputs, record_steps, step_errors
 from autotune.pipeline.stopwatch import compile_cache, seconds_of, settle, time_calls, time_parts
+from autotune.pipeline.trial import Trial
 from autotune.pipeline.verdicts import TrialFailure, classify, shorten
 from autotune.race import BRIEF_CALLS
 
 _SLOWLY_S = 0.1
 _CHANGED_TRAJECTORY = "the recipe takes other steps than the reference"
-
-
-@dataclass(kw_only=True)
-class Trial:
-    """The state of a running trial.
-
-    Attributes:
-        job: What to do.
-        tell: Is told the name of each phase as it begins.
-        phases_s: Wall seconds of the finished phases.
-        phase: The phase that is running.
-        warmup_s: Wall seconds of the calls before timing.
-        series: Its calls, once it has a pipeline.
-        environment: Fingerprint, once taken.
-    """
-
-    job: Job
-    tell: Callable[[str], None]
-    phases_s: dict[str, float] = field(default_factory=dict)
-    phase: str = "start"
-    warmup_s: list[float] = field(default_factory=list)
-    series: Series | None = None
-    environment: dict[str, Any] = field(default_factory=dict)
-
-    def pictures_bytes(self) -> int:
-        """Return how much memory the trial's own pictures take: they are no leak."""
-        return self.series.kept_bytes() if self.series is not None else 0
-
-    @contextmanager
-    def during(self, phase: str) -> Iterator[None]:
-        """Name the phase that runs inside, and note how long it took."""
-        self.phase = phase
-        self.tell(phase)
-        start = time.perf_counter()
-        yield
-        self.phases_s[phase] = self.phases_s.get(phase, 0.0) + time.perf_counter() - start
 
 
 def run_trial(job: Job, tell: Callable[[str], None], *, fork_s: float = 0.0) -> Outcome:
@@ -105,27 +68,30 @@ def _measure(trial: Trial) -> Outcome:
     conditions = watch_conditions(job.device, threads, kept_bytes=trial.pictures_bytes)
     memory = watch(job.device, job.memory_limit_bytes)
     situation, setup = _prepare(trial, memory)
-    series, race = Series(setup, job), Race(job.rivals, setup.pipeline, job.device)
+    series, screening = Series(setup, job), Screening(trial, setup, memory)
+    race = Race(screening, setup.pipeline, job.device)
     trial.series = series
     with AnonymousSampler(_SLOWLY_S) as sampler:
-        _first_call(trial, setup, series, race)
+        screening.begin()
+        warm_s, pictures = _first_call(trial, setup, series, race)
     memory.finish("first call", helpers=sampler)
+    screening.after_first_call(pictures)
     if job.role != "trial":
         return _make_pictures(trial, setup, series, memory)
-    weighed = _settle(trial, series, race, memory)
+    _settle(trial, series, race, screening, warm_s)
     with trial.during("timing"):
-        run = _raced(trial, series, race, _known_bytes(memory, job))
-        timed = time_calls(run, _protocol(trial, race), conditions)
+        run = _raced(trial, series, race, screening)
+        timed = time_calls(run, _protocol(trial, screening), conditions)
     memory.finish("calls")
     parts, seen = _look_inside(trial, situation, setup) if job.is_whole else (None, None)
-    weighed = weighed or _weigh(trial, series, memory)
+    weighed = _weigh(trial, series, memory, screening)
     with trial.during("likeness"):
         made = series.pictures(is_complete=job.is_whole)
         likeness = _likeness(made, job)
         names = _save_pictures(made, job)
     if seen is not None:
         with trial.during("step error"):
-            likeness = _with_step_error(likeness, setup, job, seen)
+            likeness = _with_step_error(likeness, setup, job, screening.errors or seen)
     return Measurement(
         calls_s=timed.calls_s,
         warmup_s=(*trial.warmup_s, *timed.dropped_s),
@@ -161,8 +127,8 @@ def _prepare(trial: Trial, memory: MemoryWatch) -> tuple[Situation, Setup]:
     return situation, setup
 
 
-def _first_call(trial: Trial, setup: Setup, series: Series, race: Race) -> None:
-    """Make the first call, and look whether it made pictures, and as the recipe says."""
+def _first_call(trial: Trial, setup: Setup, series: Series, race: Race) -> tuple[float, Tensor]:
+    """Make the first whole call, and look whether it made pictures, and as the recipe says."""
     with trial.during("first call"):
         with race.counting():
             first_s, pictures = seconds_of(series.first)
@@ -170,59 +136,42 @@ def _first_call(trial: Trial, setup: Setup, series: Series, race: Race) -> None:
         race.taken.append(first_s)
         _check_pictures(pictures, trial.job)
         _check_applied(setup, trial.job)
+    return first_s, pictures
 
 
-def _settle(trial: Trial, series: Series, race: Race, memory: MemoryWatch) -> Memory | None:
-    """Make calls until nothing changes any more; in the second one a recipe may lose its race.
-
-    Returns:
-        The memory, where it had to be weighed to decide the race: on a CPU it is known by weighing only.
-    """
-    weighed = None
+def _settle(trial: Trial, series: Series, race: Race, screening: Screening, warm_s: float) -> None:
+    """Make calls until nothing changes any more; in the second one a recipe may lose its race."""
     try:
         with trial.during("settle"):
-            _make_settling_calls(trial, series, race, is_raced=True)
+            _make_settling_calls(trial, series, race, warm_s, is_raced=True)
     except Behind as behind:
-        if not trial.job.device.startswith("cuda"):
-            weighed = _weigh(trial, series, memory)
-        known = weighed.peak_bytes if weighed is not None else _known_bytes(memory, trial.job)
-        race.decide(behind, known)
-        if weighed is not None:
-            keep_again()
+        screening.check_whatever_memory(str(behind))
         with trial.during("settle"):
-            _make_settling_calls(trial, series, race, is_raced=False)
+            _make_settling_calls(trial, series, race, warm_s, is_raced=False)
     race.taken[:] = trial.warmup_s
-    return weighed
 
 
-def _make_settling_calls(trial: Trial, series: Series, race: Race, *, is_raced: bool) -> None:
-    protocol, first_s = trial.job.protocol, trial.warmup_s[0]
-
+def _make_settling_calls(trial: Trial, series: Series, race: Race, warm_s: float, *, is_raced: bool) -> None:
     def run(number: int) -> None:
         with race.second_call() if number == 1 and is_raced else nullcontext():
             series.settling(number)
 
+    protocol = trial.job.protocol
     busy_s = protocol.busy_s if trial.job.device.startswith("cuda") else 0.0
-    trial.warmup_s[:] = settle(run, first_s, protocol, busy_s=busy_s)
+    trial.warmup_s[1:] = settle(run, warm_s, protocol, busy_s=busy_s)[1:]
 
 
-def _protocol(trial: Trial, race: Race) -> Protocol:
+def _protocol(trial: Trial, screening: Screening) -> Protocol:
     """The protocol of the timed calls: few of a recipe that is far slower than the fastest."""
     protocol = trial.job.protocol
-    if not race.is_far_behind(trial.warmup_s[-1]):
+    if not screening.is_far_behind(trial.warmup_s[-1]):
         return protocol
     return replace(protocol, calls_max=max(min(BRIEF_CALLS, protocol.calls_max), protocol.calls_min))
 
 
-def _raced(trial: Trial, series: Series, race: Race, known_bytes: int) -> Callable[[int], None]:
-    least, _ = _protocol(trial, race).bounds(trial.warmup_s[-1])
-    return timed_with_race(series.timed, race, known_bytes, calls=least)
-
-
-def _known_bytes(memory: MemoryWatch, job: Job) -> int:
-    """What the trial is known to need so far; on a CPU only loading tells, since calls keep freed memory."""
-    stages = ("load", "apply", "first call") if job.device.startswith("cuda") else ("load", "apply")
-    return max(memory.stages.get(stage, 0) for stage in stages)
+def _raced(trial: Trial, series: Series, race: Race, screening: Screening) -> Callable[[int], None]:
+    least, _ = _protocol(trial, screening).bounds(trial.warmup_s[-1])
+    return timed_with_race(series.timed, race, calls=least)
 
 
 def _look_inside(trial: Trial, situation: Situation, setup: Setup) -> tuple[Parts, Seen]:
@@ -231,8 +180,8 @@ def _look_inside(trial: Trial, situation: Situation, setup: Setup) -> tuple[Part
     return parts, seen
 
 
-def _weigh(trial: Trial, series: Series, memory: MemoryWatch) -> Memory:
-    if trial.job.is_whole:
+def _weigh(trial: Trial, series: Series, memory: MemoryWatch, screening: Screening) -> Memory:
+    if trial.job.is_whole and not screening.is_weighed:
         with trial.during("memory"):
             memory.weigh(series.plain)
     found, limit = memory.result(), trial.job.memory_limit_bytes
@@ -303,16 +252,13 @@ def _likeness(made: list[Tensor], job: Job) -> Likeness:
     return likeness
 
 
-def _with_step_error(likeness: Likeness, setup: Setup, job: Job, seen: Seen) -> Likeness:
-    if _moves(job):
+def _with_step_error(
+    likeness: Likeness, setup: Setup, job: Job, seen: Seen | tuple[tuple[float, ...], str]
+) -> Likeness:
+    if moves(job, all_knobs()):
         return replace(likeness, why_no_step_error=_CHANGED_TRAJECTORY)
-    errors, why = step_errors(setup, seen, Path(job.reference))
+    errors, why = step_errors(setup, seen, Path(job.reference)) if isinstance(seen, Seen) else seen
     return replace(likeness, step_error=errors, why_no_step_error=why)
-
-
-def _moves(job: Job) -> bool:
-    """Whether the recipe takes other steps than the reference, so that no step can be compared."""
-    return any(knob.changes_result and knob.name in job.recipe.settings for knob in all_knobs())
 
 
 def _save_pictures(made: list[Tensor], job: Job) -> tuple[str, ...]:

@@ -9,12 +9,11 @@ from autotune.elapsed import taken_s
 from autotune.errors import StoreError
 from autotune.footprint import Footprint
 from autotune.gpus import as_asked
-from autotune.job import Job, Rival, Runner
+from autotune.job import Job, Runner
 from autotune.knob import Knob, Settings, Situation
 from autotune.knobs import all_knobs
 from autotune.measurement import FailureKind
 from autotune.plan import Plan
-from autotune.race import as_rivals
 from autotune.search.confirm import confirm
 from autotune.search.events import (
     Listener,
@@ -32,10 +31,11 @@ from autotune.search.needs import check_machine, check_outcome, run_trial
 from autotune.search.reference import has_reference, make_reference, needed_calls
 from autotune.search.resume import frozen_choices, mend, open_optuna, open_record
 from autotune.search.sampling import sampler_for, searched
+from autotune.search.screening import screen_for
 from autotune.search.seen import seen_of
 from autotune.search.session import Session, check_folder, run_check
 from autotune.search.stopping import STOPPED, why_stop
-from autotune.search.study import Study, is_wanted, read_study
+from autotune.search.study import Study, read_study
 from autotune.search.tell import publish, tell
 from autotune.search.warm import find_sources, note_sources
 from autotune.space import SearchSpace, build_space, key
@@ -216,17 +216,5 @@ def _make_folder(folder: Path) -> None:
 
 
 def _job(session: Session, trial: TrialRecord, study: Study) -> Job:
-    rivals = () if trial.is_baseline or not session.plan.protocol.race else _rivals(session.plan, study)
-    return session.job(session.recipe(trial.settings), trial.folder, rivals=rivals)
-
-
-def _rivals(plan: Plan, study: Study) -> tuple[Rival, ...]:
-    """What a recipe is raced against; nothing where a slow recipe may be the best in something else."""
-    if "latency_s" not in plan.objectives or "energy_j" in plan.objectives:
-        return ()
-    # The baseline bounds nothing where the plan's values for knobs leave it out.
-    wanted = [trial for trial in study.measured() if is_wanted(trial, plan)]
-    rivals = as_rivals((trial.digest, measured) for trial in wanted if (measured := study.settled(trial)))
-    if "memory_bytes" in plan.objectives or plan.memory_cap_bytes is not None:
-        return rivals
-    return tuple(replace(rival, memory_bytes=0) for rival in rivals)
+    screen = screen_for(study, session.space, trial)
+    return session.job(session.recipe(trial.settings), trial.folder, screen=screen)

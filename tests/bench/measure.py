@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import autotune.demo
 from autotune.duel import FEW_ROUNDS, MANY_ROUNDS, Verdict
 from autotune.runners.local import LocalRunner
-from tests.bench import fixed_cost, racing, rules, series
+from tests.bench import fixed_cost, rules, screening, series
 from tests.bench.series import Series
 
 STUDIES = Path(__file__).parents[2] / "studies"
@@ -41,7 +41,7 @@ def main() -> None:
     for rows in (
         _spread_rows(found),
         _fixed_rows(kept),
-        [row for study in studies for row in racing.rows(study.parent.name, racing.read(study))],
+        [row for study in studies for row in screening.rows(screening.read_study(study))],
     ):
         _print_rows(rows)
     _print_ranking(found, kept["steps"], kept["share_of_steps"])
@@ -57,7 +57,7 @@ def _arguments() -> argparse.Namespace:
         "--optimum", metavar="PYTHON", default=sys.executable, help="an interpreter with optimum-benchmark"
     )
     parser.add_argument(
-        "--study", metavar="FILE", action="append", default=[], help="replay these trials.json by racing"
+        "--study", metavar="FILE", action="append", default=[], help="replay these trials.json as if screened"
     )
     return parser.parse_args()
 

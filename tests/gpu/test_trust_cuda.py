@@ -10,9 +10,11 @@ from dataclasses import replace
 
 import pytest
 
-from autotune.job import Protocol, Rival
+from autotune.job import Protocol
 from autotune.knob import Value
 from autotune.measurement import Measurement, Outcome, Pruned
+from autotune.objective import LATENCY, MEMORY, SIMILARITY
+from autotune.screen import Rival, Screen
 from autotune.search.min_cap import min_cap
 
 from .conftest import PROTOCOL, Card, keep
@@ -149,9 +151,10 @@ def test_the_least_cap_is_found(card: Card) -> None:
 
 
 def test_a_hopeless_recipe_is_stopped(card: Card) -> None:
-    """On a GPU the memory of the first call is known, so that a race is decided in the second."""
-    rival = Rival(digest="0f3a", latency_s=1e-4, memory_bytes=MIB)
-    outcome = card.measure({}, rivals=(rival,))
+    """On a GPU the memory is known after short calls, so that they decide."""
+    figures = {"latency_s": 1e-4, "memory_bytes": float(MIB), "similarity": 1.0}
+    screen = Screen(objectives=(LATENCY, MEMORY, SIMILARITY), rivals=(Rival(digest="0f3a", figures=figures),))
+    outcome = card.measure({}, screen=screen)
 
     assert isinstance(outcome, Pruned), outcome
     assert "timing" not in outcome.phases_s

@@ -7,15 +7,26 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from autotune.job import Protocol, Rival
+import pytest
+
+from autotune.job import Protocol
 from autotune.measurement import Failure, FailureKind, Measurement, Outcome, Pruned
+from autotune.objective import LATENCY, MEMORY, SIMILARITY, Limit
+from autotune.observation import PARTS, observe
 from autotune.runners.local import LocalRunner
+from autotune.screen import Rival, Screen
 from autotune.tiers import Tier, tier
 
 from .conftest import PROTOCOL, WORKLOAD, job
 
 Measure = Callable[..., Outcome]
 LONGER = replace(WORKLOAD, steps=20)
+
+
+def against(**figures: float) -> Screen:
+    """Return the screen of a study whose front is one recipe, with the reference's own pictures."""
+    rival = Rival(digest="0f3a", figures={"memory_bytes": 2.0**20, "similarity": 1.0, **figures})
+    return Screen(objectives=(LATENCY, MEMORY, SIMILARITY), rivals=(rival,))
 
 
 @contextmanager
@@ -103,32 +114,80 @@ def test_other_steps_have_no_error_that_could_be_compared(measure: Measure) -> N
     assert "other steps" in outcome.likeness.why_no_step_error
 
 
-def test_a_hopeless_recipe_is_stopped_in_its_second_call(measure: Measure, tmp_path: Path) -> None:
-    """A rival that is faster, no larger and as true: no time is spent on the rest of the trial."""
-    rival = Rival(digest="0f3a", latency_s=1e-4, memory_bytes=2**20)
-    outcome = measure({}, workload=LONGER, rivals=(rival,))
+def test_a_hopeless_recipe_is_left_after_two_short_calls(measure: Measure) -> None:
+    """A rival that is faster, no larger and as true: no whole call is made, and what was seen is kept."""
+    outcome = measure({}, workload=LONGER, screen=against(latency_s=1e-4, memory_bytes=33.0 * 2**20))
 
     assert isinstance(outcome, Pruned), outcome
     assert outcome.rival == "0f3a"
-    assert outcome.latency_at_least_s > 1.25 * rival.latency_s
-    assert outcome.memory_at_least_bytes > 2**20
-    assert "projected after" in outcome.message
+    assert "(6 steps)" in outcome.message
+    assert {"short calls"} == outcome.phases_s.keys() & {"short calls", "first call", "timing"}
+    seen = observe(outcome, seconds=1.0)
+    assert seen is not None
+    figures = seen.figures
+    assert figures["latency_s"] == pytest.approx(sum(figures[part] for part in PARTS))
+    assert figures["memory_bytes"] == max(figures["memory:load"], figures["memory:calls"]) > 33 * 2**20
+    assert {"latency_s", "memory_bytes"} == seen.noise.keys()
+    assert not seen.at_least
+
+
+def test_a_recipe_is_left_for_its_first_pictures(measure: Measure) -> None:
+    """Where likeness decides, one whole call is made: the pictures of it are too unlike."""
+    limits = (Limit(objective=SIMILARITY, bound=0.9999),)
+    screen = replace(against(latency_s=60.0), limits=limits, headroom=0.0)
+    outcome = measure({"steps": 10}, workload=LONGER, screen=screen)
+
+    assert isinstance(outcome, Pruned), outcome
+    assert "(its first pictures)" in outcome.message
+    assert "similarity >= 0.9999" in outcome.message
+    assert outcome.rival == ""
+    assert 0.5 < outcome.figures["similarity"] < 0.9999
     assert "timing" not in outcome.phases_s
 
 
-def test_a_slow_recipe_that_is_smaller_is_measured(measure: Measure) -> None:
-    """Slow alone is no reason: the smallest recipe may be the one that somebody needs."""
-    rival = Rival(digest="0f3a", latency_s=1e-4, memory_bytes=2**40)
-    protocol = Protocol(settle_max=3, calls_min=3, retries=0)
-    outcome = measure({}, rivals=(rival,), protocol=protocol, workload=replace(LONGER, steps=8))
+def test_a_recipe_is_left_for_the_error_of_its_steps(measure: Measure) -> None:
+    """Others that err less were too unlike already: no whole call is made."""
+    limits = (Limit(objective=SIMILARITY, bound=0.95),)
+    screen = replace(against(latency_s=60.0), limits=limits, errors=((2e-3, 0.9),) * 3)
+    outcome = measure({"dtype": "bfloat16"}, workload=LONGER, screen=screen)
 
-    assert isinstance(outcome, Measurement | Failure), outcome
-    assert isinstance(outcome, Failure) or len(outcome.calls_s) <= 5
+    assert isinstance(outcome, Pruned), outcome
+    assert "(6 steps and its error in single ones)" in outcome.message
+    assert 1e-3 < outcome.figures["step_error"] < 1e-1
+    assert "first call" not in outcome.phases_s
+
+
+def test_a_recipe_of_which_few_steps_do_not_tell_is_left_in_its_second_call(measure: Measure) -> None:
+    """Steps that are guided take longer than the others: no short call is made, and the race decides."""
+    screen = against(latency_s=1e-4, memory_bytes=2.0**20)
+    outcome = measure({"guidance_cutoff": 0.5}, workload=LONGER, screen=screen)
+
+    assert isinstance(outcome, Pruned), outcome
+    assert "5 of 20 steps of its second call" in outcome.message
+    assert outcome.latency_at_least_s > 1e-4
+    assert outcome.memory_at_least_bytes > 2**20
+    assert "short calls" not in outcome.phases_s
+
+
+def test_a_slow_recipe_that_is_smaller_is_measured_as_if_it_had_not_been_screened(measure: Measure) -> None:
+    """Slow alone is no reason: the smallest recipe may be the one that somebody needs."""
+    longer = {"workload": replace(LONGER, steps=8)}
+    quick, full = replace(PROTOCOL, calls_min=1, calls_max=1), Protocol(settle_max=3, calls_min=3, retries=0)
+    screen = against(latency_s=1e-4, memory_bytes=2.0**40)
+    plain, found = measure({}, protocol=quick, **longer), measure({}, screen=screen, protocol=full, **longer)
+
+    assert isinstance(plain, Measurement), plain
+    assert isinstance(found, Measurement), found
+    assert len(found.calls_s) <= 5
+    assert found.likeness.sha256 == plain.likeness.sha256
+    assert found.memory_bytes == pytest.approx(plain.memory_bytes, rel=0.06)
+    assert found.cold_s > found.phases_s["first call"] > 0
+    assert found.phases_s["short calls"] > 0
 
 
 def test_a_fast_recipe_wins_its_race(measure: Measure) -> None:
     """A rival that is slower, or as fast, stops nobody."""
-    outcome = measure({}, rivals=(Rival(digest="0f3a", latency_s=60.0, memory_bytes=2**20),))
+    outcome = measure({}, screen=against(latency_s=60.0))
 
     assert isinstance(outcome, Measurement), outcome
 
