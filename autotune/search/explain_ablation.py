@@ -1,11 +1,15 @@
 """Ablation: each setting of a recipe put back to its default, as it was measured or else predicted."""
 
 import enum
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from autotune.knob import Settings, Value, is_same
+from autotune.measurement import Measurement
 from autotune.objective import LATENCY, Objective
 from autotune.search.explain_estimate import (
     Array,
@@ -19,6 +23,9 @@ from autotune.search.explain_learnt import Learnt
 from autotune.search.study import Study
 from autotune.space import SearchSpace
 from autotune.store.records import TrialRecord
+
+_NORMAL = 1.96  # standard deviations of a normal distribution that hold 95 %
+_SEED = 0  # the same trials always tell the same
 
 
 class Basis(enum.StrEnum):
@@ -88,7 +95,11 @@ def ablate(
     open_ones = [without for put_back, without in begun if put_back.basis is Basis.UNKNOWN]
     if learnt is None or not open_ones or not all(map(learnt.knows, (settings, *open_ones))):
         return tuple(put_back for put_back, _ in begun)
-    draws = learnt.draws([settings, *open_ones])
+    outcomes = learnt.outcomes([settings, *open_ones])
+    if own is not None and (measured := study.settled(own)) is not None:
+        is_confirmed = study.gain(own) is not None
+        machine_sd = 0.0 if is_confirmed else study.machine_sd or 0.0
+        outcomes = _as_measured(outcomes, learnt.objectives, measured, machine_sd)
     works = iter(learnt.works(open_ones))
     place = iter(range(1, 1 + len(open_ones)))
     return tuple(
@@ -96,7 +107,7 @@ def ablate(
             put_back,
             basis=Basis.PREDICTED,
             reason="",
-            changes=predicted_changes(learnt.objectives, draws, next(place)),
+            changes=predicted_changes(learnt.objectives, outcomes, next(place)),
             works=float(next(works)),
         )
         if put_back.basis is Basis.UNKNOWN
@@ -130,10 +141,25 @@ def predicted_changes(
     return tuple(found)
 
 
+def _as_measured(
+    outcomes: Mapping[str, Array], objectives: Sequence[Objective], measured: Measurement, machine_sd: float
+) -> dict[str, Array]:
+    """Draws in which the first recipe is what it was measured to be, as far as the machine's seconds tell."""
+    found, rng = dict(outcomes), np.random.default_rng(_SEED)
+    for objective in objectives:
+        if objective.name in found:
+            drawn = found[objective.name].copy()
+            sd = machine_sd if LATENCY.name in objective.terms else 0.0
+            drawn[:, 0] = objective.value(measured) * np.exp(sd * rng.standard_normal(len(drawn)))
+            found[objective.name] = drawn
+    return found
+
+
 def changes_between(study: Study, old: TrialRecord, new: TrialRecord) -> tuple[Change, ...]:
     """Return the change of each objective of the plan between two measured trials.
 
-    Latency is told by rounds, with their interval, where both were measured in rounds.
+    Latency is told by rounds, with their interval, where both were measured in rounds; else its interval is
+    that of two fresh processes, where the study knows how much the machine itself varies.
     """
     before, after = study.settled(old), study.settled(new)
     if before is None or after is None:
@@ -142,15 +168,19 @@ def changes_between(study: Study, old: TrialRecord, new: TrialRecord) -> tuple[C
     for objective in study.plan.measured_objectives():
         told = measured_change(objective, after.figures, before.figures)
         if told is not None:
-            found.append(_by_rounds(study, told, old, new))
+            found.append(_with_interval(study, told, old, new))
     return tuple(found)
 
 
-def _by_rounds(study: Study, told: Change, old: TrialRecord, new: TrialRecord) -> Change:
-    met = study.duel(old, new) if told.objective.name == LATENCY.name else None
-    if met is None:
+def _with_interval(study: Study, told: Change, old: TrialRecord, new: TrialRecord) -> Change:
+    if told.objective.name != LATENCY.name:
         return told
-    return replace(told, by=Estimate(value=met.value, low=met.low, high=met.high))
+    if met := study.duel(old, new):
+        return replace(told, by=Estimate(value=met.value, low=met.low, high=met.high))
+    if not study.machine_sd:
+        return told
+    factor, value = math.exp(_NORMAL * math.sqrt(2) * study.machine_sd), told.by.value
+    return replace(told, by=Estimate(value=value, low=value / factor, high=value * factor))
 
 
 def _begin(

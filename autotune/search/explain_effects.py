@@ -16,6 +16,7 @@ from autotune.search.explain_estimate import Array, Change, Estimate, as_scale, 
 from autotune.space import key
 
 Setting: TypeAlias = tuple[str, Value]
+_SEED = 0  # of weights: the same draws always tell the same
 _FLAT = 1e-12  # a variance below this is none
 
 
@@ -138,7 +139,7 @@ def effects_of_settings(objective: Objective, draws: Array, design: Design) -> t
     """Return what each setting does when its knob is put from the default to it, all else equal.
 
     The change is the mean over recipes of the differences (of logarithms, so that it is the geometric mean of
-    ratios); its interval comes from the draws.
+    ratios). Its interval is as wide as the draws are unsure, and as other recipes would have another mean.
 
     Args:
         objective: Of which the draws are.
@@ -151,8 +152,7 @@ def effects_of_settings(objective: Objective, draws: Array, design: Design) -> t
         if not compared:
             continue
         before, after = np.array(compared).T
-        mean = (scaled[:, after] - scaled[:, before]).mean(axis=1)
-        told = change(objective, mean)
+        told = change(objective, _mean(scaled[:, after] - scaled[:, before]))
         found.append(Effect(settings=(setting,), change=told, recipes=len(compared)))
     return tuple(found)
 
@@ -174,7 +174,7 @@ def effects_of_pairs(objective: Objective, draws: Array, design: Design) -> tupl
             continue
         neither, first, second, both = np.array(compared).T
         beyond = scaled[:, both] - scaled[:, first] - scaled[:, second] + scaled[:, neither]
-        told = change(objective, beyond.mean(axis=1))
+        told = change(objective, _mean(beyond))
         found.append(Effect(settings=pair, change=told, recipes=len(compared)))
     return tuple(sorted(found, key=lambda effect: -effect.change.size))
 
@@ -212,6 +212,18 @@ def pairs_of(settings: Iterable[Setting]) -> tuple[tuple[Setting, Setting], ...]
     """
     every = itertools.combinations(settings, 2)
     return tuple((one, other) for one, other in every if one[0] != other[0])
+
+
+def _mean(differences: Array) -> Array:
+    """The mean over recipes in each draw, every recipe weighed anew.
+
+    The weights are those of the Bayesian bootstrap: D. B. Rubin, The Bayesian Bootstrap, The Annals of
+    Statistics 9, 1981.
+    """
+    draws, recipes = differences.shape
+    weights = np.random.default_rng(_SEED).dirichlet(np.ones(recipes), draws)
+    found: Array = (differences * weights).sum(axis=1)
+    return found
 
 
 def _compared(

@@ -51,17 +51,17 @@ class Learnt:
         """
         return self._objectives_of(self.surrogate.draw(recipes, DRAWS, self.seed))
 
-    def outcomes(self, settings: Settings) -> dict[str, Array]:
-        """Return draws of what a trial of one recipe would come to, by objective, as (draws,).
+    def outcomes(self, recipes: Sequence[Settings]) -> dict[str, Array]:
+        """Return joint draws of what trials of recipes would come to, as (draws, recipes), by objective.
 
-        Here counts, too, what is a recipe's own and what no other tells.
+        Unlike `draws`, they hold what is a recipe's own and no other tells.
         """
+        drawn, beliefs = self.surrogate.draw(recipes, DRAWS, self.seed), self.surrogate.predict(recipes)
         rng = np.random.default_rng(self.seed)
-        beliefs = self.surrogate.predict([settings])
-        figures = {
-            name: np.maximum(rng.normal(belief.mean[0], belief.sd[0], DRAWS), 0.0)
-            for name, belief in sorted(beliefs.items())
-        }
+        figures = {}
+        for name, values in sorted(drawn.items()):
+            own = np.sqrt(np.maximum(beliefs[name].sd ** 2 - values.var(axis=0), 0.0))
+            figures[name] = np.maximum(values + own * rng.standard_normal(values.shape), 0.0)
         if SIMILARITY.name in figures:
             figures[SIMILARITY.name] = np.minimum(figures[SIMILARITY.name], 1.0)
         return self._objectives_of(figures)

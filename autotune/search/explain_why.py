@@ -222,7 +222,8 @@ def _dominated(study: Study, trial: TrialRecord) -> Why:
 def _untried(study: Study, settings: Settings, learnt: Learnt | None) -> Why:
     if learnt is None or not learnt.knows(settings):
         return Why(standing=Standing.UNTRIED, message=f"It was not tried. {why_too_few(study)}".strip())
-    outcomes, works = learnt.outcomes(settings), float(learnt.works([settings])[0])
+    works = float(learnt.works([settings])[0])
+    outcomes = {name: drawn[:, 0] for name, drawn in learnt.outcomes([settings]).items()}
     front = [_losses(study, trial, learnt.objectives) for trial in study.front()]
     chance = works * chance_of_front(outcomes, learnt.objectives, learnt.limits, front)
     figures = {o.name: summary(outcomes[o.name]) for o in learnt.objectives if o.name in outcomes}

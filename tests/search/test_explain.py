@@ -1,6 +1,7 @@
 """Explain: what settings do, what a recipe owes to each of its own, and why not another; on known answers."""
 
 import json
+import math
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -143,6 +144,20 @@ def test_two_that_met_in_rounds_are_told_by_rounds(study: Study) -> None:
     assert told.trial == other.number
     assert latency.by.value == pytest.approx(1.5)
     assert latency.is_clear
+
+
+def test_two_single_processes_are_as_unsure_as_the_machine(study: Study) -> None:
+    """The baseline measured again tells how much fresh processes differ: the interval follows from that."""
+    for number, seconds in enumerate((1.9, 2.0, 2.1)):
+        again = _round(number, study.trials[0], seconds)
+        study = study.with_check(replace(again, purpose=Purpose.BASELINE))
+    told = next(put_back for put_back in ablation(study, study.trials[1]) if put_back.knob == "channels_last")
+    latency = by_name(told.changes)["latency_s"].by
+
+    assert study.machine_sd is not None
+    assert latency.low is not None
+    assert latency.high is not None
+    assert latency.high / latency.low == pytest.approx(math.exp(2 * 1.96 * 2**0.5 * study.machine_sd))
 
 
 def _round(number: int, trial: TrialRecord, seconds: float) -> CheckRecord:

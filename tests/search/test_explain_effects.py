@@ -76,7 +76,7 @@ def test_effects_of_settings_are_found(design: Design) -> None:
     found = {e.settings[0]: e.change for e in effects_of_settings(LATENCY, latencies(design), design)}
 
     # Half, and nine tenths of that in the two of five recipes that are compiled.
-    assert found["dtype", "float16"].by.value == pytest.approx(0.5 * 0.9**0.4)
+    assert found["dtype", "float16"].by.value == pytest.approx(0.5 * 0.9**0.4, rel=0.01)
     assert found["dtype", "float16"].is_clear
     assert found["tiles", 256].by.value == pytest.approx(1.0)
     assert found["tiles", 256].by.low == pytest.approx(1.0)
