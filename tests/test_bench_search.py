@@ -164,7 +164,7 @@ def test_the_picture_has_a_line_for_each_method_of_each_problem(problem: Problem
     told = [summarise(name, name, [best], best, trials=5) for name in ("clairvoyant", "tpe", "tpe+presets")]
     figure = figure_of({"small": told, "again": told})
     assert [(line.name, line.line.dash, len(line.x)) for line in figure.data] == [
-        ("clairvoyant", None, 5),
+        ("clairvoyant", "solid", 5),
         ("tpe", "dot", 5),
-        ("tpe+presets", None, 5),
+        ("tpe+presets", "solid", 5),
     ] * 2

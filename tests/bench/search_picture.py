@@ -3,11 +3,11 @@
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench.search_methods import PRESETS
+from tests.bench.search_methods import OURS, PRESETS
 from tests.bench.search_table import Summary
 
 if TYPE_CHECKING:
@@ -17,18 +17,18 @@ Curves = Mapping[str, Sequence[Summary]]
 """Problem to what methods come to on it."""
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _PANEL_PX = (620, 560)
-_COLOURS = (
-    "#000000",
-    "#d55e00",
-    "#0072b2",
-    "#009e73",
-    "#cc79a7",
-    "#56b4e9",
-    "#e69f00",
-    "#666666",
-    "#8c564b",
-    "#b2b200",
-)
+_COLOURS = {
+    "clairvoyant": "#000000",
+    "ours": "#d62728",
+    "gp": "#ff7f0e",
+    "tpe": "#9467bd",
+    "tpe-group": "#1f77b4",
+    "nsga2": "#2ca02c",
+    "random": "#7f7f7f",
+    "random-valid": "#bcbd22",
+}
+_OTHERS = ("#8c564b", "#17becf", "#e377c2", "#aec7e8", "#98df8a", "#ffbb78")
+_WIDE, _THIN = 3.5, 1.5
 _LEGEND_PX = 110
 
 
@@ -77,20 +77,19 @@ def figure_of(curves: Curves) -> "Figure":
     from plotly.subplots import make_subplots
 
     columns = min(len(curves), 2)
-    figure = make_subplots(rows=-(-len(curves) // columns), cols=columns, subplot_titles=list(curves))
-    families = list(dict.fromkeys(_family(summary.method) for told in curves.values() for summary in told))
+    rows = -(-len(curves) // columns)
+    figure = make_subplots(
+        rows=rows, cols=columns, subplot_titles=list(curves), vertical_spacing=0.3 / rows**2
+    )
+    colours = _colours(summary.method for told in curves.values() for summary in told)
     shown: set[str] = set()
     for place, summaries in enumerate(curves.values()):
-        where = {"row": place // columns + 1, "col": place % columns + 1}
-        longest = max((summary.trials for summary in summaries[1:]), default=None)
+        longest = max((summary.trials for summary in summaries[1:]), default=len(summaries[0].curve))
         for summary in summaries:
-            colour = _COLOURS[families.index(_family(summary.method)) % len(_COLOURS)]
-            is_first = summary.label not in shown
+            line = _line(summary, longest, colours[_family(summary.method)])
+            line.showlegend = summary.label not in shown
             shown.add(summary.label)
-            line = _line(summary.label, summary.curve[:longest], colour, is_first=is_first)
-            if not summary.method.endswith(PRESETS) and colour != _COLOURS[0]:
-                line.line.dash = "dot"
-            figure.add_trace(line, **where)
+            figure.add_trace(line, row=place // columns + 1, col=place % columns + 1)
     width, height = size_px(len(curves))
     figure.update_xaxes(title="trials", rangemode="tozero")
     figure.update_yaxes(title="share of the hypervolume", range=[0.3, 1.005], tickformat=".0%")
@@ -99,25 +98,36 @@ def figure_of(curves: Curves) -> "Figure":
         height=height,
         template="plotly_white",
         margin={"l": 60, "r": 20, "t": 40, "b": 50},
-        legend={"orientation": "h", "y": -0.12 if len(curves) <= columns else -0.06},
+        legend={"orientation": "h", "y": -0.12 / rows},
     )
     return figure
 
 
-def _line(name: str, shares: Sequence[float], colour: str, *, is_first: bool) -> "Scatter":
+def _line(summary: Summary, longest: int, colour: str) -> "Scatter":
     from plotly.graph_objects import Scatter
 
+    shares = summary.curve[:longest]
+    is_dotted = not summary.method.endswith(PRESETS) and summary.method != "clairvoyant"
     return Scatter(
         x=list(range(1, len(shares) + 1)),
         y=list(shares),
         mode="lines",
-        name=name,
-        legendgroup=name,
-        showlegend=is_first,
-        line={"color": colour, "width": 2},
+        name=summary.label,
+        legendgroup=summary.label,
+        line={
+            "color": colour,
+            "width": _WIDE if summary.method == OURS else _THIN,
+            "dash": "dot" if is_dotted else "solid",
+        },
     )
 
 
-def _family(method: str) -> str:
+def _colours(methods: Iterable[str]) -> dict[str, str]:
     """A method without and with presets has one colour."""
+    families = list(dict.fromkeys(map(_family, methods)))
+    others = [family for family in families if family not in _COLOURS]
+    return {**_COLOURS, **{name: _OTHERS[place % len(_OTHERS)] for place, name in enumerate(others)}}
+
+
+def _family(method: str) -> str:
     return method.removesuffix(PRESETS)
