@@ -213,8 +213,8 @@ def _dominated(study: Study, trial: TrialRecord) -> Why:
     )
     gains = ", ".join(f"{told.objective.label} {told.describe()}" for told in changes)
     message = (
-        f"Trial {trial.number} measured it. Trial {rival.number} is nowhere worse and somewhere better: "
-        f"{gains} of this one's. Its recipe: {rival.describe()}."
+        f"Trial {trial.number} measured it. Trial {rival.number} is nowhere worse and somewhere better; "
+        f"against this one: {gains}. Its recipe: {rival.describe()}."
     )
     return Why(standing=Standing.DOMINATED, message=message, rival=rival.number, changes=changes)
 

@@ -234,7 +234,7 @@ def test_why_not_what_another_beats(study: Study) -> None:
     assert told.standing is Standing.DOMINATED
     assert told.rival in front
     assert all(c.is_better or c.size < 1e-9 for c in told.changes)
-    assert "is nowhere worse and somewhere better: latency" in told.message
+    assert "is nowhere worse and somewhere better; against this one: latency" in told.message
 
 
 def test_what_is_on_the_front_says_so(study: Study) -> None:
