@@ -12,7 +12,10 @@ from autotune.errors import PlanError
 from autotune.knob import Settings, Value
 from autotune.plan import Plan
 from autotune.search.presets import presets
+from autotune.search.proposing import Aim
 from autotune.search.sampler import SpaceSampler
+from autotune.search.surrogate import Forecast
+from autotune.search.surrogate_sampler import SurrogateSampler
 from autotune.search.warm import Sources, warm_presets
 from autotune.space import SearchSpace
 
@@ -86,6 +89,7 @@ def sampler_for(
     choices: Mapping[str, tuple[Value, ...]],
     *,
     sources: Sources | None = None,
+    forecast: Forecast | None = None,
 ) -> SpaceSampler:
     """Return the sampler that a plan names.
 
@@ -94,6 +98,7 @@ def sampler_for(
         space: Says what is valid and searched.
         choices: Each knob's values as the study froze them.
         sources: Earlier studies to learn from; None for none.
+        forecast: Of memory, where there is one.
 
     Raises:
         PlanError: The plan asks for every recipe, and there are too many.
@@ -102,5 +107,33 @@ def sampler_for(
         return ExhaustiveSampler(space, choices, seed=plan.seed)
     if plan.sampler == "random":
         return RandomSampler(space, choices, seed=plan.seed)
-    earlier = warm_presets(sources or Sources(), plan, space)
-    return SpaceSampler(space, choices, presets=presets(space, earlier=earlier), seed=plan.seed)
+    first = presets(space, earlier=warm_presets(sources or Sources(), plan, space))
+    if plan.sampler == "tpe":
+        return SpaceSampler(space, choices, presets=first, seed=plan.seed)
+    aim = aim_of(plan, space, choices, forecast=forecast)
+    return SurrogateSampler(space, choices, presets=first, seed=plan.seed, aim=aim)
+
+
+def aim_of(
+    plan: Plan,
+    space: SearchSpace,
+    choices: Mapping[str, tuple[Value, ...]],
+    *,
+    forecast: Forecast | None = None,
+) -> Aim:
+    """Return what the search of a plan is after.
+
+    Args:
+        plan: Has objectives and limits.
+        space: Has the knobs and the workload.
+        choices: Each knob's values as the study froze them.
+        forecast: Of memory, where there is one.
+    """
+    return Aim(
+        knobs=choices,
+        touches={knob.name: knob.touches for knob in space.knobs},
+        objectives=plan.measured_objectives(),
+        limits=plan.limits,
+        steps=space.situation.workload.steps,
+        forecast=forecast,
+    )
