@@ -268,7 +268,7 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Pruned:
-    """What a trial came to that was left early, since it cannot reach the front any more.
+    """What a trial came to that was stopped early, since it cannot reach the front any more.
 
     Attributes:
         latency_at_least_s: Lower bound of the seconds of one call; 0 where nothing is known.

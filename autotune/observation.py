@@ -22,14 +22,14 @@ class Observation:
     """What one trial taught.
 
     Attributes:
-        figures: What was measured, or projected where the trial was left early: "latency_s", "cold_s",
+        figures: What was measured, or projected where the trial was stopped early: "latency_s", "cold_s",
             "memory_bytes", "host_memory_bytes", "similarity", "energy_j" (where a counter tells), the parts
             of the latency (`PARTS`, which add up to it), the peaks of stages ("memory:load", "memory:calls",
             of which the largest is "memory_bytes"), and "step_error" (the mean, where it is defined).
         at_least: Lower bounds of figures, of a trial that was stopped early or did not fit.
         noise: Relative standard deviation of figures, where their samples tell it.
         failure: Kind of the failure, "" where there is none.
-        pruned: Whether it was left early, since it cannot reach the front any more.
+        pruned: Whether it was stopped early, since it cannot reach the front any more.
         seconds: Wall seconds that the trial took.
     """
 

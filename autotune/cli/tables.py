@@ -44,7 +44,7 @@ def say_front(study: "Study") -> None:
     for line in trust_lines(study):
         say(line)
     if pruned := sum(row.standing is Standing.PRUNED for row in every):
-        say(f"Stopped early, since another recipe is better beyond doubt: {counted(pruned, 'trial')}.")
+        say(f"Stopped early, since out of reach of the front: {counted(pruned, 'trial')}.")
     if failures := study.failures().most_common():
         say("Failed: " + ", ".join(f"{count} {kind.value}" for kind, count in failures) + ".")
     say()

@@ -24,7 +24,7 @@ class Standing(enum.StrEnum):
     FRONT = "front"
     DOMINATED = "dominated"
     UNFIT = "unfit"  # measured, but outside the limits
-    PRUNED = "pruned"  # stopped early: another recipe is better beyond doubt
+    PRUNED = "pruned"  # stopped early: it cannot reach the front
     FAILED = "failed"
     RUNNING = "running"
 

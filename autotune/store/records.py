@@ -121,7 +121,7 @@ class TrialRecord:
 
     @property
     def pruned(self) -> Pruned | None:
-        """What is known of a trial that was stopped early, since a known recipe is better beyond doubt."""
+        """What is known of a trial that was stopped early, since it cannot reach the front any more."""
         return self.outcome if isinstance(self.outcome, Pruned) else None
 
     @property
