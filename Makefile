@@ -83,6 +83,7 @@ bench-tiers: setup ## How faithful every value of every knob is on the demo mode
 # JOBS=n runs so many searches at a time. One that was ended goes on where it was: runs are kept under build/bench-search.
 bench-search: setup ## How good the search is, beside Optuna's samplers and a clairvoyant; hours, resumable; results under studies/search-bench
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.search --out studies/search-bench $(if $(JOBS),--jobs $(JOBS))
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.search_lessons --out studies/search-bench $(if $(JOBS),--jobs $(JOBS))
 	$(BIN)/python -m tests.bench.search --readme
 
 docs: setup ## Write the reference again from the code

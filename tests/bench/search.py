@@ -48,6 +48,7 @@ class Told:
 def main() -> None:
     """Run what was not run before, and write the table, its figures and the picture."""
     asked = _flags().parse_args()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the processes of runs end with this one
     if asked.readme:
         search_readme.write(Path("README.md"), OUT / "bench.json")

@@ -6,12 +6,13 @@ from dataclasses import replace
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
+from tests.bench import search_ours
 from tests.bench.search_play import Method
 
-OURS = "ours+presets"
-"""The method that a study uses."""
 PRESETS = "+presets"
 """Ends the name of a method that begins with the problem's presets."""
+OURS = f"{search_ours.OURS.name}{PRESETS}"
+"""The method that a study uses."""
 
 
 def _tpe(seed: int, *, is_whole: bool) -> BaseSampler:
@@ -61,8 +62,9 @@ _STOCK = (
 
 
 def methods() -> tuple[Method, ...]:
-    """Return every method, each without presets and with them."""
-    return tuple(variant for method in _STOCK for variant in (method, with_presets(method)))
+    """Return every method, each without presets and with them, and variants of ours, with them."""
+    both = [variant for method in (search_ours.OURS, *_STOCK) for variant in (method, with_presets(method))]
+    return (*both, *map(with_presets, search_ours.VARIANTS))
 
 
 def with_presets(method: Method) -> Method:

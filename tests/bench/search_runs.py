@@ -11,13 +11,16 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import optuna
-
 import autotune
 from tests.bench.problem import Problem
 from tests.bench.search_play import Method, Run, Tree, play
 
-_SOURCES = ("objective.py", "observation.py", "search/known.py", "search/sampl*.py", "search/surrogate*.py")
+_SOURCES = (
+    *("objective.py", "observation.py", "search/known.py", "search/sampler.py", "search/surrogate*.py"),
+    *("search/acquire.py", "search/belief.py", "search/candidates.py", "search/gaussian_process.py"),
+    *("search/improvement.py", "search/learn.py", "search/pool.py", "search/proposing.py"),
+    *("search/quantities.py", "search/reliability.py"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +103,6 @@ def sources_mark() -> str:
 
 
 def _run(task: Task) -> None:
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     run = play(task.problem, task.method, seed=task.seed, trials=task.trials, tree=task.tree)
     task.file.parent.mkdir(parents=True, exist_ok=True)
     partial = task.file.with_suffix(".part")
