@@ -3,6 +3,7 @@
 import hashlib
 import json
 import multiprocessing
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,12 +16,9 @@ import autotune
 from tests.bench.problem import Problem
 from tests.bench.search_play import Method, Run, Tree, play
 
-_SOURCES = (
-    *("objective.py", "observation.py", "search/known.py", "search/sampler.py", "search/surrogate*.py"),
-    *("search/acquire.py", "search/belief.py", "search/candidates.py", "search/gaussian_process.py"),
-    *("search/improvement.py", "search/learn.py", "search/pool.py", "search/proposing.py"),
-    *("search/quantities.py", "search/reliability.py"),
-)
+_START, _BESIDE = "surrogate_sampler", ("objective.py", "observation.py", "pareto.py")
+_NO_PART = ("presets", "tell")  # imported by the sampler for what says nothing about its choice
+_IMPORT = re.compile(r"^from autotune\.search\.(\w+) import", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,9 +95,21 @@ def sources_mark() -> str:
     """Return what changes with the files of the package that decide what our sampler proposes."""
     digest = hashlib.sha256()
     package = Path(autotune.__file__).parent
-    for file in sorted(file for pattern in _SOURCES for file in package.glob(pattern)):
+    for file in (*sources(package / "search"), *(package / name for name in _BESIDE)):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def sources(folder: Path) -> list[Path]:
+    """Return our sampler's module and those beside it that it is made of, as far as imports tell."""
+    found, waiting = set[str](), [_START]
+    while waiting:
+        name = waiting.pop()
+        if name in found or name in _NO_PART:
+            continue
+        found.add(name)
+        waiting += _IMPORT.findall((folder / f"{name}.py").read_text(encoding="utf-8"))
+    return [folder / f"{name}.py" for name in sorted(found)]
 
 
 def _run(task: Task) -> None:
