@@ -84,6 +84,7 @@ bench-tiers: setup ## How faithful every value of every knob is on the demo mode
 bench-search: setup ## How good the search is, beside Optuna's samplers and a clairvoyant; hours, resumable; results under studies/search-bench
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.search --out studies/search-bench $(if $(JOBS),--jobs $(JOBS))
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.search_lessons --out studies/search-bench $(if $(JOBS),--jobs $(JOBS))
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.screening --out studies/search-bench
 	$(BIN)/python -m tests.bench.search --readme
 
 docs: setup ## Write the reference again from the code

@@ -232,7 +232,8 @@ def _winner(screen: Screen, best: Mapping[str, float]) -> Limit | Rival | None:
     beyond = next((limit for limit in screen.limits if _is_beyond(limit, best)), None)
     if beyond is not None:
         return beyond
-    return next((rival for rival in screen.rivals if _is_better(screen.objectives, rival, best)), None)
+    ours = [(objective, _value(objective, best)) for objective in screen.objectives]
+    return next((rival for rival in screen.rivals if _is_better(rival.figures, ours)), None)
 
 
 def _is_beyond(limit: Limit, best: Mapping[str, float]) -> bool:
@@ -242,14 +243,15 @@ def _is_beyond(limit: Limit, best: Mapping[str, float]) -> bool:
     return value > limit.bound * _tolerance(limit.objective)
 
 
-def _is_better(objectives: Sequence[Objective], rival: Rival, best: Mapping[str, float]) -> bool:
+def _is_better(figures: Mapping[str, float], best: Sequence[tuple[Objective, float]]) -> bool:
     """Whether a rival is nowhere worse than the best that a recipe may be, and somewhere better."""
-    if not all(objective.terms.keys() <= rival.figures.keys() for objective in objectives):
-        return False
-    pairs = [(objective, objective.of(rival.figures), _value(objective, best)) for objective in objectives]
-    return all(_is_as_good(*pair) for pair in pairs) and any(
-        objective.as_loss(theirs) < objective.as_loss(ours) for objective, theirs, ours in pairs
-    )
+    is_better = False
+    for objective, ours in best:
+        theirs = objective.of(figures)  # the worst there is where a figure is missing
+        if not _is_as_good(objective, theirs, ours):
+            return False
+        is_better = is_better or objective.as_loss(theirs) < objective.as_loss(ours)
+    return is_better
 
 
 def _is_as_good(objective: Objective, theirs: float, ours: float) -> bool:

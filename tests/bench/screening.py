@@ -38,7 +38,7 @@ from autotune.screen import (
 from autotune.search.screening import headroom, is_denoisers_own
 from autotune.table import read_table
 
-ORDERS = 50
+ORDERS = 8
 STUDIES = Path(__file__).parents[2] / "studies"
 OBJECTIVES: tuple[Objective, ...] = (LATENCY, MEMORY, SIMILARITY)
 _MEMORY = ("memory_bytes", "host_memory_bytes")
@@ -253,11 +253,16 @@ def run(orders: int = ORDERS) -> list[tuple[str, str, str]]:
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the table, and keep it where asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--orders", type=int, default=ORDERS, help="random orders of each study")
-    for what, value, compared in run(parser.parse_args().orders):
-        print(f"{what:48} {value:>7}  {compared}")
+    parser.add_argument("--out", metavar="FOLDER", type=Path, help="keep the table here as screening.txt")
+    asked = parser.parse_args()
+    text = "".join(f"{what:48} {value:>7}  {compared}\n" for what, value, compared in run(asked.orders))
+    print(text, end="")
+    if asked.out is not None:
+        asked.out.mkdir(parents=True, exist_ok=True)
+        (asked.out / "screening.txt").write_text(text, encoding="utf-8")
 
 
 _STAGES = ("short calls", "step error", "its first pictures", "its second call", "timed calls")
