@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 
@@ -11,12 +12,12 @@ from optuna.trial import FrozenTrial
 from autotune.errors import PlanError
 from autotune.knob import Settings, Value
 from autotune.plan import Plan
-from autotune.search.presets import presets
+from autotune.search.presets import COUNT, presets
 from autotune.search.proposing import Aim
 from autotune.search.sampler import SpaceSampler
 from autotune.search.surrogate import Forecast
 from autotune.search.surrogate_sampler import SurrogateSampler
-from autotune.search.warm import Sources, warm_presets
+from autotune.search.warm import SURE_PRESETS, Sources, warm_presets
 from autotune.space import SearchSpace
 
 MOST = 20_000
@@ -107,10 +108,12 @@ def sampler_for(
         return ExhaustiveSampler(space, choices, seed=plan.seed)
     if plan.sampler == "random":
         return RandomSampler(space, choices, seed=plan.seed)
-    first = presets(space, earlier=warm_presets(sources or Sources(), plan, space))
+    earlier = warm_presets(sources or Sources(), plan, space)
     if plan.sampler == "tpe":
-        return SpaceSampler(space, choices, presets=first, seed=plan.seed)
-    aim = aim_of(plan, space, choices, forecast=forecast)
+        return SpaceSampler(space, choices, presets=presets(space, earlier=earlier), seed=plan.seed)
+    # The surrogate learns from all of it and finds the others itself: no guide makes room for them.
+    first = presets(space, COUNT + SURE_PRESETS, earlier=earlier[:SURE_PRESETS])
+    aim = replace(aim_of(plan, space, choices, forecast=forecast), earlier=(sources or Sources()).known())
     return SurrogateSampler(space, choices, presets=first, seed=plan.seed, aim=aim)
 
 

@@ -26,6 +26,8 @@ AUTO = "auto"
 MOST_SOURCES = 3
 """So many studies of the same family are taken by themselves."""
 MOST_PRESETS = 4
+SURE_PRESETS = 1
+"""Of those so many are tried at once by a sampler that learns from the rest as well."""
 FEWEST_MEASURED = 5
 """A study with fewer measured recipes is not taken by itself."""
 SOURCES = "autotune:sources"

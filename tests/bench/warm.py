@@ -12,8 +12,7 @@ import numpy as np
 from optuna.samplers import BaseSampler
 
 from autotune.search.known import Known
-from autotune.search.presets import COUNT
-from autotune.search.warm import best_first
+from autotune.search.warm import SURE_PRESETS, best_first
 from tests.bench.problem import Problem
 from tests.bench.problems.elsewhere import on_another_gpu, turned_round
 from tests.bench.search_play import Method, Run, Start, play, tree_of
@@ -92,9 +91,9 @@ def _lesson(problem: Problem, kind: str, searcher: Searcher, *, seed: int, trial
 
 
 def _presets(own: Sequence[int], earlier: Sequence[int]) -> tuple[int, ...]:
-    """The rows to try first, in the order of a study's: no more than that tries."""
+    """The rows to try first, in the order of a study's."""
     head, rest = own[: 1 + _BEFORE_EARLIER], own[1 + _BEFORE_EARLIER :]
-    return tuple(dict.fromkeys((*head, *earlier, *rest)))[: max(COUNT, len(own))]
+    return tuple(dict.fromkeys((*head, *earlier[:SURE_PRESETS], *rest)))
 
 
 def _method(kind: str, searcher: Searcher, known: Sequence[Known]) -> Method:
