@@ -64,6 +64,8 @@ class Fitted:
         negligible: Knobs whose w_d is no larger count as equal in predictions.
         lower: Cholesky factor of their covariance, shape (n, n).
         weights: The covariance's inverse times the observations, shape (n,).
+        loss: Negative logarithm of how probable observations and hyperparameters are: the less, the better
+            they are explained.
     """
 
     codes: Codes
@@ -72,6 +74,7 @@ class Fitted:
     negligible: float
     lower: Floats
     weights: Floats
+    loss: float
 
     @property
     def rest(self) -> float:
@@ -167,12 +170,23 @@ def fit(codes: Codes, values: Floats, noise: Floats, prior: Prior, theta: Floats
         negligible=prior.negligible,
         lower=np.asarray(lower, dtype=float),
         weights=np.asarray(weights, dtype=float),
+        loss=0.5 * float(half @ half) + float(np.log(np.diag(lower)).sum()) + _away(theta, prior),
     )
 
 
 def start(prior: Prior) -> Floats:
     """Return the hyperparameters that are most probable before anything is measured."""
     return np.concatenate([prior.weights, [prior.pair, prior.rest]])
+
+
+def _away(theta: Floats, prior: Prior) -> float:
+    """How improbable hyperparameters are beforehand, as a negative logarithm."""
+    away = (theta - start(prior)) / _spread(prior)
+    return 0.5 * float(away @ away)
+
+
+def _spread(prior: Prior) -> Floats:
+    return np.concatenate([prior.weight_sds, [prior.pair_sd, prior.rest_sd]])
 
 
 def _most_probable(codes: Codes, values: Floats, noise: Floats, prior: Prior) -> Floats:
@@ -218,8 +232,6 @@ def _loss(theta: Floats, equal: Floats, values: Floats, noise: Floats, prior: Pr
     gradient[:knobs] = 0.5 * weights * (plain + pair * (with_total - weights * plain))
     gradient[knobs] = 0.5 * pair * float((outer * pairs).sum())
     gradient[-1] = 0.5 * rest * float(np.trace(outer))
-    means = start(prior)
-    sds = np.concatenate([prior.weight_sds, [prior.pair_sd, prior.rest_sd]])
-    away = (theta - means) / sds
-    loss = 0.5 * float(values @ solved) + float(np.log(np.diag(factor[0])).sum()) + 0.5 * float(away @ away)
-    return loss, gradient + away / sds
+    sds = _spread(prior)
+    loss = 0.5 * float(values @ solved) + float(np.log(np.diag(factor[0])).sum()) + _away(theta, prior)
+    return loss, gradient + (theta - start(prior)) / sds**2

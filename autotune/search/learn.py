@@ -1,7 +1,7 @@
 """Learn: a surrogate from what was tried, the oldest first; the same trials always teach the same."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,8 +9,8 @@ from autotune.knob import Touches, Value
 from autotune.observation import Observation
 from autotune.search.candidates import Codes, Coding, Floats
 from autotune.search.gaussian_process import Fitted, Prior
-from autotune.search.gaussian_process import fit as fit_process
 from autotune.search.known import Known
+from autotune.search.process import Hyper, Process, Samples, learn_process
 from autotune.search.quantities import QUANTITIES, STAGES, Quantity, modelled
 from autotune.search.reliability import learn_failures
 from autotune.search.surrogate import Forecast, Part, Surrogate, expected_by, steps_taken
@@ -51,8 +51,9 @@ def learn(  # noqa: PLR0913 - what is known, of which knobs, and how it is model
     steps: int,
     forecast: Forecast | None = None,
     figures: Iterable[str] = _FIGURES,
-    thetas: Mapping[str, Floats] | None = None,
+    hypers: Mapping[str, Hyper] | None = None,
     by_parts: bool = True,
+    earlier: Mapping[str, Fitted] | None = None,
 ) -> Surrogate | None:
     """Return what trials teach; None before the untuned baseline is measured.
 
@@ -63,8 +64,9 @@ def learn(  # noqa: PLR0913 - what is known, of which knobs, and how it is model
         steps: Of the untuned baseline.
         forecast: Of memory, where there is one.
         figures: What to predict.
-        thetas: Hyperparameters by quantity, where they are known already.
+        hypers: Hyperparameters by quantity, where they are known already.
         by_parts: Whether latency and memory are predicted by their parts.
+        earlier: What other studies taught, as `learn_earlier` returns it.
     """
     coding = Coding.of(knobs)
     data = _data(known, coding, steps=steps, forecast=forecast)
@@ -73,8 +75,10 @@ def learn(  # noqa: PLR0913 - what is known, of which knobs, and how it is model
     measured = [seen.figures for seen in data.seen if seen.is_measured]
     parts = {}
     for name in modelled(figures, measured, by_parts=by_parts):
-        given = thetas.get(name) if thetas is not None else None
-        part = _part(QUANTITIES[name], data, _prior(QUANTITIES[name], coding, touches), given)
+        given = hypers.get(name) if hypers is not None else None
+        # What a forecast expects was taken off: others, of whom nothing was forecast, are no match.
+        before = (earlier or {}).get(name) if name not in data.expected else None
+        part = _part(QUANTITIES[name], data, before, _prior(QUANTITIES[name], coding, touches), given)
         if part is not None:
             parts[name] = part
     ran = np.array([not seen.failure or bool(seen.at_least) for seen in data.seen], dtype=bool)
@@ -86,6 +90,37 @@ def learn(  # noqa: PLR0913 - what is known, of which knobs, and how it is model
         forecast=forecast,
         measured=len(measured),
     )
+
+
+def learn_earlier(
+    known: Sequence[Known],
+    knobs: Mapping[str, Sequence[Value]],
+    touches: Mapping[str, frozenset[Touches]],
+    *,
+    steps: int,
+) -> dict[str, Fitted]:
+    """Return what other studies taught of each quantity, each study's figures relative to its own baseline.
+
+    Args:
+        known: What was tried in them, each study's untuned baseline among it; those without are left out.
+        knobs: The values of each knob that is searched, the default first.
+        touches: What each of them acts on.
+        steps: Of the untuned baseline.
+    """
+    coding = Coding.of(knobs)
+    studies = dict.fromkeys(each.study for each in known)
+    parted = [[each for each in known if each.study == study] for study in studies]
+    taught = [found for some in parted if (found := _data(some, coding, steps=steps, forecast=None))]
+    processes = {}
+    for name, quantity in QUANTITIES.items():
+        samples = Samples.none()
+        for data in taught:
+            scale = _scale(quantity, data)
+            if scale is not None:
+                _add_samples(samples, quantity, data, scale)
+        if samples.values:
+            processes[name] = learn_process(samples, _prior(quantity, coding, touches)).own
+    return processes
 
 
 def _data(known: Sequence[Known], coding: Coding, *, steps: int, forecast: Forecast | None) -> _Data | None:
@@ -108,69 +143,83 @@ def _prior(quantity: Quantity, coding: Coding, touches: Mapping[str, frozenset[T
     likely, unlikely = 2 * np.log(quantity.scale), 2 * np.log(quantity.scale * _ELSEWHERE)
     acts = [bool(touches.get(name, quantity.touched_by) & quantity.touched_by) for name in coding.names]
     rest = 2 * np.log(quantity.scale * 0.1)
-    # A pair's variance is p w w': with p = 1 / w that of a setting, with e^-2 of it a third of its sd.
+    # A pair's variance is p w w': with p = 1 / w that of a setting, with e^-0.5 of it nearly so.
     return Prior(
         weights=np.where(acts, likely, unlikely),
         weight_sds=np.where(acts, _SURE, _UNSURE),
-        pair=-likely - 2.0,
+        pair=-likely - 0.5,
         rest=rest,
         constant=quantity.noise**2,
         negligible=2 * np.exp(unlikely),
     )
 
 
-def _part(quantity: Quantity, data: _Data, prior: Prior, theta: Floats | None) -> Part | None:
-    """The process of a quantity; None where the baseline has none of it to compare with."""
-    per_step = data.steps if quantity.by_step else np.ones(len(data.steps))
-    untuned = data.baseline[quantity.name] / (_untuned_steps(data) if quantity.by_step else 1.0)
-    floor = quantity.floor * data.baseline["latency_s"]
-    if quantity.is_ratio and untuned + floor <= 0:
-        return None
-    expected = data.expected.get(quantity.name, np.zeros(len(data.codes)))
+@dataclass(frozen=True, kw_only=True)
+class _Scale:
+    """How a quantity becomes what its process models.
 
-    def inner(value: float, row: int) -> float:
+    Attributes:
+        untuned: Its value for the untuned baseline; of one that grows with steps, for a single step.
+        floor: What is added before the logarithm is taken.
+    """
+
+    untuned: float
+    floor: float
+
+    def inner(self, quantity: Quantity, data: _Data, row: int, value: float) -> float:
+        """Return what the process models of a value that was seen."""
         if not quantity.is_ratio:
-            return value - untuned
-        return float(np.log((value / per_step[row] + floor) / (untuned + floor)) - expected[row])
+            return value - self.untuned
+        each = value / (data.steps[row] if quantity.by_step else 1.0)
+        expected = data.expected.get(quantity.name)
+        ratio = float(np.log((each + self.floor) / (self.untuned + self.floor)))
+        return ratio - (float(expected[row]) if expected is not None else 0.0)
 
-    seen = _Seen()
+
+def _scale(quantity: Quantity, data: _Data) -> _Scale | None:
+    """How a quantity is scaled; None where the baseline has none of it to compare with."""
+    value = data.baseline.get(quantity.name)
+    if value is None:
+        return None
+    untuned = value / (_untuned_steps(data) if quantity.by_step else 1.0)
+    floor = quantity.floor * data.baseline.get("latency_s", 0.0)
+    return _Scale(untuned=untuned, floor=floor) if untuned + floor > 0 or not quantity.is_ratio else None
+
+
+def _add_samples(samples: Samples, quantity: Quantity, data: _Data, scale: _Scale) -> None:
     for row, each in enumerate(data.seen):
         value = each.figures.get(quantity.name)
-        if value is not None and (value + floor > 0 or not quantity.is_ratio):
-            seen.add(row, inner(value, row), _noise(quantity, each))
-    fitted = seen.fit(data.codes, prior, theta)
-    bounds = [(row, inner(bound, row)) for row, bound in _bounds(quantity, data)]
+        if value is not None and (value + scale.floor > 0 or not quantity.is_ratio):
+            samples.add(data.codes[row], scale.inner(quantity, data, row, value), _noise(quantity, each))
+
+
+def _part(
+    quantity: Quantity, data: _Data, earlier: Fitted | None, prior: Prior, hyper: Hyper | None
+) -> Part | None:
+    """The process of a quantity; None where the baseline has none of it to compare with."""
+    scale = _scale(quantity, data)
+    if scale is None:
+        return None
+    samples = Samples.none()
+    _add_samples(samples, quantity, data, scale)
+    process = learn_process(samples, prior, earlier, hyper)
+    bounds = [
+        (data.codes[row], scale.inner(quantity, data, row, bound)) for row, bound in _bounds(quantity, data)
+    ]
     if bounds:
-        fitted = _with_bounds(fitted, data.codes, seen, bounds, prior)
-    return Part(quantity=quantity, baseline=untuned, floor=floor, fitted=fitted)
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """What is given to a process: the rows, their values and the variances of their noise."""
-
-    rows: list[int] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)
-    noise: list[float] = field(default_factory=list)
-
-    def add(self, row: int, value: float, noise: float) -> None:
-        self.rows.append(row)
-        self.values.append(value)
-        self.noise.append(noise)
-
-    def fit(self, codes: Codes, prior: Prior, theta: Floats | None) -> Fitted:
-        return fit_process(codes[self.rows], np.array(self.values), np.array(self.noise), prior, theta)
+        process = _with_bounds(process, samples, bounds, prior)
+    return Part(quantity=quantity, baseline=scale.untuned, floor=scale.floor, process=process)
 
 
 def _with_bounds(
-    fitted: Fitted, codes: Codes, seen: _Seen, bounds: Sequence[tuple[int, float]], prior: Prior
-) -> Fitted:
+    process: Process, samples: Samples, bounds: Sequence[tuple[Codes, float]], prior: Prior
+) -> Process:
     """The process that also knows lower bounds: where it expects less, a little more than that is seen."""
-    expected, _ = fitted.predict(codes[[row for row, _ in bounds]])
+    expected, _ = process.predict(np.array([row for row, _ in bounds], dtype=np.int16))
     missed = [each for each, mean in zip(bounds, expected, strict=True) if mean < each[1] + _BEYOND]
     for row, bound in missed:
-        seen.add(row, bound + _BEYOND, _BEYOND**2)
-    return seen.fit(codes, prior, fitted.theta) if missed else fitted
+        samples.add(row, bound + _BEYOND, _BEYOND**2)
+    return learn_process(samples, prior, process.earlier, process.hyper) if missed else process
 
 
 def _bounds(quantity: Quantity, data: _Data) -> list[tuple[int, float]]:

@@ -13,8 +13,10 @@ from autotune.pareto import hypervolume
 from autotune.search.acquire import Goals, gains
 from autotune.search.belief import Belief
 from autotune.search.candidates import Codes, Coding, Floats
+from autotune.search.gaussian_process import Fitted
 from autotune.search.known import Known
-from autotune.search.learn import learn
+from autotune.search.learn import learn, learn_earlier
+from autotune.search.process import Hyper
 from autotune.search.surrogate import Forecast, Surrogate, expected_by
 
 Limits: TypeAlias = Callable[[Mapping[str, float]], tuple[Limit, ...]]
@@ -58,10 +60,17 @@ class Aim:
 
 @dataclass
 class Memory:
-    """Hyperparameters that were found before: the same trials give the same ones, so they may be lost."""
+    """What was found before: it is found again from the same trials, so it may be lost.
+
+    Attributes:
+        trials: How many trials the hyperparameters were found from.
+        hypers: They, by quantity.
+        earlier: What other studies taught; None while nobody looked.
+    """
 
     trials: int = -1
-    thetas: dict[str, Floats] = field(default_factory=dict)
+    hypers: dict[str, Hyper] = field(default_factory=dict)
+    earlier: dict[str, Fitted] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,8 +209,10 @@ def _learn(
 ) -> Surrogate | None:
     """Learn from all trials, with the hyperparameters that the first so many of them gave."""
     figures = (*goals.figures, "seconds")
+    if memory.earlier is None:
+        memory.earlier = learn_earlier(aim.earlier, aim.knobs, aim.touches, steps=aim.steps)
 
-    def taught(some: Sequence[Known], thetas: Mapping[str, Floats] | None) -> Surrogate | None:
+    def taught(some: Sequence[Known], hypers: Mapping[str, Hyper] | None) -> Surrogate | None:
         return learn(
             some,
             aim.knobs,
@@ -209,8 +220,9 @@ def _learn(
             steps=aim.steps,
             forecast=aim.forecast,
             figures=figures,
-            thetas=thetas,
+            hypers=hypers,
             by_parts=aim.by_parts,
+            earlier=memory.earlier,
         )
 
     trials = looked_at(len(known)) if is_new else memory.trials
@@ -218,9 +230,9 @@ def _learn(
         first = taught(known[:trials], None)
         if first is None:
             return taught(known, None)
-        memory.thetas = {name: part.fitted.theta for name, part in first.parts.items()}
+        memory.hypers = {name: part.process.hyper for name, part in first.parts.items()}
         memory.trials = trials
-    return taught(known, memory.thetas)
+    return taught(known, memory.hypers)
 
 
 def looked_at(trials: int) -> int:

@@ -8,7 +8,6 @@ from autotune.budget import stop_reason
 from autotune.search.events import GainExpected
 from autotune.search.session import Session
 from autotune.search.study import Study
-from autotune.space import key
 
 STOPPED = "you stopped it"
 EXHAUSTED = "every valid recipe has been tried"
@@ -54,14 +53,12 @@ def why_stop(session: Session, study: Study) -> str | None:
 def expected_gain(session: Session, study: Study) -> float | None:
     """Return the share by which the front is expected to grow in the next `budget.LOOKAHEAD` trials.
 
-    None while nobody can tell: the sampler does not foresee, a preset waits, or too little was measured to
-    believe it.
+    None while nobody can tell: the sampler does not foresee, or too little was measured to believe it.
     """
     sampler = session.sampler
     if not isinstance(sampler, Foresees):
         return None
-    tried = {key(trial.settings) for trial in study.trials if trial.counts}
     knobs = sum(len(values) > 1 for values in study.choices.values())
-    if not sampler.presets.keys() <= tried or len(study.measured()) < max(FEWEST_MEASURED, knobs):
+    if len(study.measured()) < max(FEWEST_MEASURED, knobs):
         return None
     return sampler.outlook(session.optuna_study).gain

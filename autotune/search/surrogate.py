@@ -14,7 +14,7 @@ import numpy as np
 from autotune.knob import Settings
 from autotune.search.belief import Belief, exponential, largest_of, of_logarithm, sum_of
 from autotune.search.candidates import Codes, Coding, Floats
-from autotune.search.gaussian_process import Fitted
+from autotune.search.process import Process
 from autotune.search.quantities import PARTS, STAGES, Quantity
 from autotune.search.reliability import Reliability
 
@@ -33,13 +33,13 @@ class Part:
         quantity: Which.
         baseline: The untuned recipe's value; of a quantity that grows with steps, of a single one.
         floor: What is added before the logarithm is taken.
-        fitted: What was learnt.
+        process: What was learnt.
     """
 
     quantity: Quantity
     baseline: float
     floor: float
-    fitted: Fitted
+    process: Process
 
     def value(self, inner: Floats, steps: Floats) -> Floats:
         """Return the quantity for values of its process."""
@@ -102,7 +102,7 @@ class Surrogate:
         codes, expected = self.coding.codes(settings), expected_by(self.forecast, settings, self.coding)
         steps, drawn = self.steps_of(codes), dict[str, Floats]()
         for name, part in self.parts.items():
-            mean, covariance = part.fitted.joint(codes)
+            mean, covariance = part.process.joint(codes)
             values, vectors = np.linalg.eigh(covariance)
             root = vectors * np.sqrt(np.maximum(values, 0.0))
             inner = mean[None, :] + rng.standard_normal((draws, len(codes))) @ root.T
@@ -122,7 +122,7 @@ class Surrogate:
         """
         steps, beliefs = self.steps_of(codes), dict[str, Belief]()
         for name, part in self.parts.items():
-            mean, sd = part.fitted.predict(codes)
+            mean, sd = part.process.predict(codes)
             beliefs[name] = part.belief(mean + expected.get(name, 0.0), sd, steps)
         if all(name in beliefs for name in PARTS):
             beliefs["latency_s"] = sum_of([beliefs[name] for name in PARTS])

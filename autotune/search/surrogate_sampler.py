@@ -1,4 +1,4 @@
-"""The sampler of a study: presets first, then what is expected to add most to the front for its seconds."""
+"""The sampler of a study: what is expected to add most to the front for its seconds, presets among it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,15 +8,17 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autotune.budget import LOOKAHEAD
 from autotune.knob import Settings, Value
-from autotune.search.known import Known, known_from
+from autotune.search.candidates import Codes, Floats
+from autotune.search.known import known_from
 from autotune.search.pool import Pool
 from autotune.search.presets import Preset
 from autotune.search.proposing import Aim, Memory, Proposer, proposer
 from autotune.search.sampler import SpaceSampler
-from autotune.space import SearchSpace
+from autotune.space import SearchSpace, key
 
+_AS_GOOD = 0.5  # a preset goes first whose score is so large a share of the best one's
 _GOOD = 8  # recipes of the front near which others are looked for
-_ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+_SEEN = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +33,26 @@ class Outlook:
     gain: float | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Look:
+    """What a study knows at one moment.
+
+    Attributes:
+        proposer: Ranks what may be tried.
+        rows: What was tried or is being tried, as numbers.
+        good: Recipes of the front, near which others are looked for.
+    """
+
+    proposer: Proposer
+    rows: Sequence[tuple[int, ...]]
+    good: Sequence[Settings]
+
+
 class SurrogateSampler(SpaceSampler):
-    """Presets first, then the recipes of the largest expected improvement for each second of a trial.
+    """The untuned baseline, then what is expected to improve the front most for each second of a trial.
+
+    A preset that is expected to be worth about as much as the best goes before it: somebody found it good. One
+    that is not waits until it is. So presets cost nothing where trials know better.
 
     It keeps nothing that it could not learn again: all that it knows it reads from the study, and its random
     numbers follow from the seed and the trial's number.
@@ -62,44 +82,54 @@ class SurrogateSampler(SpaceSampler):
 
     def outlook(self, study: Study) -> Outlook:
         """Return what is expected of the trials to come."""
-        known = known_from(study.get_trials(deepcopy=False, states=_ENDED))
-        now = proposer(self._aim, known, (), self._memory)
-        if now is None or not len(now.front):
+        look = self._look(study)
+        if look is None:
             return Outlook(gain=None)
-        volume = now.volume()
-        codes = self._pool.untried(
-            self._good(now, known), self._rows(study), seed=f"{self._seed}:{len(known)}"
-        )
-        return Outlook(gain=now.growth(codes, LOOKAHEAD) / volume if volume > 0 else None)
+        volume = look.proposer.volume()
+        codes = self._pool.untried(look.good, look.rows, seed=f"{self._seed}:{len(look.rows)}")
+        return Outlook(gain=look.proposer.growth(codes, LOOKAHEAD) / volume if volume > 0 else None)
+
+    def _candidates(self, study: Study, trial: FrozenTrial, tried: set[str]) -> Iterator[Settings]:
+        """What may be tried next, the best first; each is valid and untried."""
+        yield from (s for s in self._interrupted(study, trial) if key(s) not in tried)
+        look = self._look(study, but=trial.number)
+        if look is not None:
+            yield from self._ranked(look, trial.number, tried)
+        yield from super()._candidates(study, trial, tried)
+
+    def _ranked(self, look: _Look, number: int, tried: set[str]) -> Iterator[Settings]:
+        """The best untried recipes by what is known now; a preset that is about as good goes first."""
+
+        def score(codes: Codes) -> Floats:
+            return look.proposer.gains(codes)[1]
+
+        seed = f"{self._seed}/{number}"
+        best = self._pool.best(score, look.good, look.rows, trials=len(look.rows), seed=seed)
+        found = [settings for settings in best if self._is_good(settings, tried)]
+        if not found:
+            return
+        presets = [preset.settings for name, preset in self.presets.items() if name not in tried]
+        scores = score(self._aim.coding.codes([found[0], *presets])).tolist()
+        least = _AS_GOOD * scores[0]
+        order = sorted(zip(scores[1:], range(len(presets)), strict=True), reverse=True)
+        yield from (presets[place] for worth, place in order if worth >= least)
+        yield from found
 
     def _proposals(self, study: Study, trial: FrozenTrial) -> Iterator[Settings]:
-        """The best untried recipes by what is known now; nothing before the baseline is measured."""
-        known = known_from(study.get_trials(deepcopy=False, states=_ENDED))
-        running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        """Nothing more: where the surrogate knows nothing, presets come, and then what is drawn."""
+        del study, trial
+        return iter(())
+
+    def _look(self, study: Study, *, but: int = -1) -> _Look | None:
+        """Look at what the study knows, one trial left aside; None before its baseline is measured."""
+        trials = [t for t in study.get_trials(deepcopy=False, states=_SEEN) if t.number != but]
+        known = known_from(trials)
         names = self.distributions.keys()
-        pending = [t.params for t in running if t.number != trial.number and t.params.keys() == names]
+        running = [t for t in trials if t.state is TrialState.RUNNING]
+        pending = [trial.params for trial in running if trial.params.keys() == names]
         now = proposer(self._aim, known, pending, self._memory)
         if now is None:
-            return
-        yield from self._pool.best(
-            lambda codes: now.gains(codes)[1],
-            self._good(now, known),
-            self._rows(study, but=trial.number),
-            trials=len(known),
-            seed=f"{self._seed}/{trial.number}",
-        )
-
-    def _rows(self, study: Study, *, but: int = -1) -> list[tuple[int, ...]]:
-        """What was tried or is being tried, as numbers."""
-        states = (*_ENDED, TrialState.RUNNING)
-        coding = self._aim.coding
-        rows = (
-            coding.row(trial.params)
-            for trial in study.get_trials(deepcopy=False, states=states)
-            if trial.number != but and trial.params
-        )
-        return [row for row in rows if row is not None]
-
-    def _good(self, now: Proposer, known: Sequence[Known]) -> list[Settings]:
-        """Recipes of the front, those that are best in one objective among them."""
-        return [known[index].settings for index in now.best_of(known)[:_GOOD]]
+            return None
+        rows = [row for trial in trials if trial.params and (row := self._aim.coding.row(trial.params))]
+        good = [known[index].settings for index in now.best_of(known)[:_GOOD]]
+        return _Look(proposer=now, rows=rows, good=good)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autotune.elapsed import taken_s
@@ -25,6 +25,7 @@ from autotune.search.events import (
     TrialStarted,
     ignore,
 )
+from autotune.search.expecting import forecast_of
 from autotune.search.feasible import without_what_cannot_fit
 from autotune.search.floor import measure_floor
 from autotune.search.needs import check_machine, check_outcome, run_trial
@@ -97,16 +98,26 @@ def run_study(  # noqa: PLR0913 - the door to the loop: each is a part of the wo
         store_errors(database.address),
         exclusive(database.folders.study(plan.study) / "tuner.lock", busy=busy),
     ):
-        session, resumed = _prepare(plan, space, database, runner=runner, listen=listen, stop=stop or Stop())
+        world = _World(runner=runner, listen=listen, stop=stop or Stop(), footprint=footprint)
+        session, resumed = _prepare(plan, space, database, world)
         return _run(session, resumed=resumed)
 
 
-def _prepare(  # noqa: PLR0913 - all parts of a session
-    plan: Plan, space: SearchSpace, database: Database, *, runner: Runner, listen: Listener, stop: Stop
-) -> tuple[Session, bool]:
+@dataclass(frozen=True, kw_only=True)
+class _World:
+    """What a session works with beside its study; see `run_study`."""
+
+    runner: Runner
+    listen: Listener
+    stop: Stop
+    footprint: Footprint | None
+
+
+def _prepare(plan: Plan, space: SearchSpace, database: Database, world: _World) -> tuple[Session, bool]:
     storage = optuna_storage(database)
     sources = find_sources(database, storage, plan, space)
-    sampler = sampler_for(plan, space, frozen_choices(space), sources=sources)
+    expected = forecast_of(space, world.footprint)
+    sampler = sampler_for(plan, space, frozen_choices(space), sources=sources, forecast=expected)
     _, resumed = open_record(database, plan, space)
     optuna_study = open_optuna(storage, plan, resumed=resumed, sampler=sampler)
     note_sources(optuna_study, sources)
@@ -118,9 +129,9 @@ def _prepare(  # noqa: PLR0913 - all parts of a session
         optuna_study=optuna_study,
         sampler=sampler,
         sources=sources,
-        runner=runner,
-        listen=listen,
-        stop=stop,
+        runner=world.runner,
+        listen=world.listen,
+        stop=world.stop,
     )
     return session, resumed
 

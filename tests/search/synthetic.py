@@ -152,7 +152,7 @@ def _knob(name: str, offered: tuple[Value, ...]) -> Knob:
         name=name,
         summary="A synthetic knob.",
         stage=Stage.CALL if name == "steps" else Stage.EDIT,
-        touches=frozenset({Touches.STEP}),
+        touches=frozenset(Touches),
         changes_result=name == "steps",
         domain=domain,
         turn=turn,
