@@ -24,13 +24,14 @@ from tests.bench.problems.recorded import problem_from_table
 from tests.bench.problems.rough import rough
 from tests.bench.search_methods import OURS, methods
 from tests.bench.search_play import Method, Run, tree_of
+from tests.bench.search_readme import SEEDS
 from tests.bench.search_runs import Task, kept, make, problem_mark, sources_mark
 from tests.bench.search_speed import Speed, measure_speed
 from tests.bench.search_table import Summary, best_run, summarise, table, verdicts
 
 WORK = Path("build/bench-search")
 OUT = Path("studies/search-bench")
-SEEDS, TRIALS = 10, 150
+TRIALS = 150
 BEST_TRIALS = 200
 """Of the clairvoyant."""
 TABLES = Path("studies/search-cpu")

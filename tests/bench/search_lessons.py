@@ -15,7 +15,8 @@ import optuna
 
 from tests.bench import screening, search_ours, warm
 from tests.bench.problem import Problem
-from tests.bench.search import OUT, SEEDS, WORK, known_problems
+from tests.bench.search import OUT, WORK, known_problems
+from tests.bench.search_readme import SEEDS
 from tests.bench.search_runs import problem_mark, sources_mark
 
 

@@ -9,8 +9,8 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 from tests.bench import search_ours
 from tests.bench.search_play import Method
 
-PRESETS = "+presets"
-"""Ends the name of a method that begins with the problem's presets."""
+PRESETS, PRESETS_LABEL = "+presets", ", presets"
+"""They end the name and the label of a method that is given the problem's presets."""
 OURS = f"{search_ours.OURS.name}{PRESETS}"
 """The method that a study uses."""
 
@@ -69,5 +69,5 @@ def methods() -> tuple[Method, ...]:
 
 def with_presets(method: Method) -> Method:
     """Return a method that begins with the problem's presets."""
-    label = f"{method.label}, presets"
+    label = f"{method.label}{PRESETS_LABEL}"
     return replace(method, name=method.name + PRESETS, label=label, has_presets=True)

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.bench.search_methods import OURS
+from tests.bench.search_methods import OURS, PRESETS_LABEL
 from tests.bench.search_speed import Speed
+from tests.bench.search_table import duration
 
+SEEDS = 10
 START, END = "<!-- search-bench -->", "<!-- /search-bench -->"
 _SHOWN = (
     "clairvoyant",
@@ -17,6 +19,11 @@ _SHOWN = (
     "tpe+presets",
     "nsga2+presets",
     "random-valid+presets",
+)
+_PICTURE = "![Share of the hypervolume over trials, one panel a problem](studies/search-bench/curves.png)"
+_ALL = (
+    "Searches without presets, variants of the search and all figures: "
+    "[the table](studies/search-bench/bench.txt)."
 )
 _HEADS = (
     "method",
@@ -49,11 +56,11 @@ def write(readme: Path, figures: Path) -> None:
 
 
 def tables(figures: Mapping[str, Any]) -> str:
-    """Return a table in Markdown for each problem, of the methods that begin with presets; then the speed."""
-    found = [_table(name, told) for name, told in figures["problems"].items()]
+    """Return the picture, a table for each problem of methods that are given presets, and the speed."""
+    found = [_PICTURE, *(_table(name, told) for name, told in figures["problems"].items())]
     if "speed" in figures:
         found.append(f"{Speed(**figures['speed']).describe()}.")
-    return "\n\n".join(found)
+    return "\n\n".join((*found, _ALL))
 
 
 def _table(name: str, told: Mapping[str, Any]) -> str:
@@ -71,22 +78,18 @@ def _table(name: str, told: Mapping[str, Any]) -> str:
 def _line(told: Mapping[str, Any], best: float) -> tuple[str, ...]:
     reached = told["reached"]["95%"]
     trials, times = reached["trials"], reached["times"]
+    few = f" ({told['seeds']} seeds)" if 1 < told["seeds"] < SEEDS else ""
+    is_asked = told["ask_cpu_s"] > 0
     return (
-        told["label"],
+        f"{told['label'].removesuffix(PRESETS_LABEL)}{few}",
         *(_percent(told["at"][count]) for count in ("25", "50", "100")),
         f"{trials:g}" if trials is not None else f"> {told['trials']}",
         f"{times:.1f}" if times is not None else f"> {told['trials'] / best:.1f}",
-        _hours(reached["seconds"]),
-        f"{told['invalid'] + told['duplicates']:.2f}",
-        f"{told['ask_cpu_s']:.2g} s",
+        duration(reached["seconds"]) if reached["seconds"] is not None else "",
+        f"{told['invalid'] + told['duplicates']:.2f}" if is_asked else "",
+        f"{told['ask_cpu_s']:.3f} s" if is_asked else "",
     )
 
 
 def _percent(share: float | None) -> str:
     return f"{share:.1%}" if share is not None else ""
-
-
-def _hours(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"

@@ -167,7 +167,7 @@ def _line(told: Summary) -> list[str]:
         cells += [
             f"{_number(reached.trials, told.trials)}{few}",
             _times(reached.times),
-            _duration(reached.seconds),
+            duration(reached.seconds),
         ]
     shares = (f"{value:.1%}" if value is not None else "" for value in told.at.values())
     rates = (f"{told.invalid:.2f}", f"{told.duplicates:.2f}")
@@ -260,14 +260,14 @@ def _times(value: float) -> str:
     return "-" if math.isinf(value) else f"{value:.1f}"
 
 
-def _duration(seconds: float) -> str:
-    """Seconds of a device as text."""
+def duration(seconds: float) -> str:
+    """Return seconds of a device as text.
+
+    >>> duration(90.0), duration(1800.0), duration(40000.0), duration(math.inf)
+    ('90 s', '30 min', '11.1 h', '-')
+    """
     if math.isinf(seconds):
         return "-"
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 600
-        else f"{seconds / 60:.0f} min"
-        if seconds < 36000
-        else f"{seconds / 3600:.1f} h"
-    )
+    if seconds < 600:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 36000 else f"{seconds / 3600:.1f} h"
