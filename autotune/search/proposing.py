@@ -50,7 +50,7 @@ class Aim:
     forecast: Forecast | None = None
     earlier: tuple[Known, ...] = ()
     by_parts: bool = True
-    by_cost: float = 1.0
+    by_cost: float = 0.5
 
     @property
     def coding(self) -> Coding:

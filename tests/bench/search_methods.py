@@ -55,7 +55,7 @@ _STOCK = (
         label="GPSampler",
         sampler=lambda start: _gp(start.seed),
         penalised=True,
-        trials=50,
+        trials=30,
         seeds=3,
     ),
 )

@@ -18,6 +18,7 @@ from autotune.workload import Workload
 from tests.bench.problem import Problem
 from tests.bench.search_play import Method, Start
 
+_TRIALS, _OF_VARIANTS, _SEEDS_OF_VARIANTS = 100, 60, 4  # an ask takes a fraction of a second
 _STEPS = 20  # of the untuned recipe, where steps are no knob
 _SITUATION = Situation(
     target=Target(device="cpu", name="none", memory_bytes=2**34, cores=1),
@@ -90,6 +91,8 @@ def _ours(name: str, label: str, **changes: Any) -> Method:
     return Method(
         name=name,
         label=label,
+        trials=_TRIALS if not changes else _OF_VARIANTS,
+        seeds=None if not changes else _SEEDS_OF_VARIANTS,
         sampler=lambda start: sampler(start, **changes),
         plants=True,
         is_ours=True,
@@ -101,5 +104,6 @@ VARIANTS = (
     _ours("ours-totals", "autotune, totals for parts", by_parts=False),
     _ours("ours-no-forecast", "autotune without a forecast", forecast=None),
     _ours("ours-no-cost", "autotune by trials alone", by_cost=0.0),
+    _ours("ours-cost", "autotune by seconds alone", by_cost=1.0),
 )
 """What each idea is worth: methods that leave one out."""

@@ -51,13 +51,12 @@ def test_sixty_trials_are_sixty_recipes(sixty: Study) -> None:
     assert 60 == len({trial.digest for trial in sixty.trials})
 
 
-def test_the_untuned_baseline_comes_first_and_seven_presets_follow(sixty: Study) -> None:
-    """What the guides recommend is tried before anything is learnt."""
+def test_the_untuned_baseline_comes_first_and_presets_among_the_rest(sixty: Study) -> None:
+    """What the guides recommend is tried where it is expected to be about as good as anything else."""
     named = [trial.preset for trial in sixty.trials]
 
     assert ("untuned", "untuned") == (named[0], sixty.trials[0].describe())
-    assert 8 == len(set(named[:8]) - {""})
-    assert {""} == set(named[8:])
+    assert len(set(named) - {"", "untuned"}) >= 2
 
 
 def test_failures_are_recorded_and_the_study_goes_on(sixty: Study) -> None:

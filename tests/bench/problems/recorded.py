@@ -15,6 +15,9 @@ from tests.bench.problem import Problem
 
 MIN_SIMILARITY = 0.6
 """The floor of a replay: with the demo model fewer steps cost much likeness, and they are searched too."""
+NOISE = {"latency_s": 0.02, "memory_bytes": 0.005, "seconds": 0.05}
+"""What a trial that is made again differs by: the spread of the calls of one process, by `make bench-measure`,
+and that of memory, by `make bench`."""
 
 
 def problem_from_table(
@@ -54,6 +57,7 @@ def problem_from_table(
         limits=tuple(limits),
         presets=presets,
         forecasts=tuple(map(_forecast, rows)) if all(row.forecast for row in rows) else None,
+        noise=NOISE,
     )
 
 
