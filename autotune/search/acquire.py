@@ -32,11 +32,15 @@ class Goals:
     def of(
         cls, objectives: Sequence[Objective], limits: Sequence[Limit], baseline: Mapping[str, float]
     ) -> "Goals | None":
-        """Return the goals of a study whose baseline is known; None where nothing can be better than it."""
+        """Return the goals of a study whose baseline is known.
+
+        None where nothing can be better than it, or where it lacks a figure that is asked for.
+        """
         reference = reference_point(objectives, limits, baseline)
         if reference is None or not all(bound > 0 for bound in reference):
             return None
-        return cls(objectives=tuple(objectives), limits=tuple(limits), reference=np.array(reference))
+        goals = cls(objectives=tuple(objectives), limits=tuple(limits), reference=np.array(reference))
+        return goals if baseline.keys() >= set(goals.figures) else None
 
     @property
     def figures(self) -> tuple[str, ...]:

@@ -66,6 +66,8 @@ QUANTITIES: Mapping[str, Quantity] = {quantity.name: quantity for quantity in _K
 def modelled(figures: Iterable[str], seen: Iterable[Mapping[str, float]], *, by_parts: bool) -> list[str]:
     """Return which quantities tell figures: their parts, where every measured trial has them.
 
+    A figure that some trials lack is told by the others; one that all of them lack is left out.
+
     Args:
         figures: That are asked for.
         seen: The figures of each measured trial.
@@ -79,4 +81,4 @@ def modelled(figures: Iterable[str], seen: Iterable[Mapping[str, float]], *, by_
         parts = {"latency_s": PARTS, "memory_bytes": STAGES}.get(figure, ())
         is_parted = bool(parts) and by_parts and all(part in each for each in listed for part in parts)
         names += parts if is_parted else [figure]
-    return [name for name in names if all(name in each for each in listed)]
+    return [name for name in names if any(name in each for each in listed)]
