@@ -1,33 +1,43 @@
-"""Expecting: what a forecast says of the peaks that trials will measure."""
+"""Expecting: what is known of a recipe before it is tried: its peaks, and that compiling takes long."""
 
 from collections.abc import Mapping
 
 from autotune.footprint import Footprint
 from autotune.forecast import LOAD, forecast
-from autotune.knob import Settings
+from autotune.knob import Settings, Stage, is_same
 from autotune.observation import MEMORY_PREFIX
 from autotune.search.surrogate import Forecast
 from autotune.space import SearchSpace
 
+_COMPILED = 4.0
+"""So many times as long as the untuned trial one is taken to last that compiles, until some have: of the demo
+model's on two CPU cores, 'regional' takes 3 times and 'full' 9 times as long (`studies/demo-cpu`)."""
+_OF_COMPILING = ("seconds", "cold_s")
 
-def forecast_of(space: SearchSpace, footprint: Footprint | None) -> Forecast | None:
-    """Return what forecasts the stages of a recipe, in bytes by the names of observations.
+
+def forecast_of(space: SearchSpace, footprint: Footprint | None) -> Forecast:
+    """Return what tells the figures of a recipe beforehand, as far as they are known.
+
+    Peaks of stages are in bytes; what compiling makes longer is told as a multiple of the untuned trial's.
 
     Args:
-        space: Says what knobs have that are not searched.
-        footprint: Of the model; None where there is none, and nothing is forecast.
+        space: Says which knobs compile, and what those have that are not searched.
+        footprint: Of the model; None where there is none, and nothing is forecast of memory.
     """
-    if footprint is None:
-        return None
     single = {name: values[0] for name, values in space.choices.items() if len(values) == 1}
-    target, known = space.situation.target, footprint
+    defaults = space.defaults
+    compiling = [knob.name for knob in space.knobs if knob.stage is Stage.COMPILE]
 
-    def stages(settings: Settings) -> Mapping[str, float]:
-        made = forecast({**single, **settings}, known, target).device
-        calls = max(stage.expected for name, stage in made.items() if name != LOAD)
-        return {
-            f"{MEMORY_PREFIX}load": float(made[LOAD].expected),
-            f"{MEMORY_PREFIX}calls": float(calls),
-        }
+    def expected(settings: Settings) -> Mapping[str, float]:
+        whole = {**single, **settings}
+        compiles = any(not is_same(whole.get(name, defaults[name]), defaults[name]) for name in compiling)
+        found = dict.fromkeys(_OF_COMPILING, _COMPILED if compiles else 1.0)
+        return found if footprint is None else {**found, **_peaks(whole, footprint, space)}
 
-    return stages
+    return expected
+
+
+def _peaks(settings: Settings, footprint: Footprint, space: SearchSpace) -> dict[str, float]:
+    made = forecast(settings, footprint, space.situation.target).device
+    calls = max(stage.expected for name, stage in made.items() if name != LOAD)
+    return {f"{MEMORY_PREFIX}load": float(made[LOAD].expected), f"{MEMORY_PREFIX}calls": float(calls)}

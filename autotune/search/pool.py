@@ -24,7 +24,7 @@ MOST_LISTED = 200_000
 _MOST_COMBINATIONS = 5_000_000  # of which at most so many are looked at to list the valid ones
 _DRAWN, _NEAR = 200, 200  # recipes drawn evenly, and a few settings away from a good one
 _CLIMBED, _ROUNDS = 6, 3  # the best of which so many are improved, so often
-_FEWEST_AT_ONCE = 4_000
+_FEWEST_AT_ONCE, _MOST_AT_ONCE = 4_000, 20_000  # listed recipes that are scored
 _WORK = 3e9  # of predicting: recipes times squared trials
 
 
@@ -90,7 +90,7 @@ class Pool:
 
     def _some(self, listed: Codes, good: Sequence[Settings], trials: int, rng: random.Random) -> Codes:
         """All recipes, or as many as can be scored in a moment: what is near to good ones is among them."""
-        most = max(_FEWEST_AT_ONCE, int(_WORK / max(trials, 1) ** 2))
+        most = max(_FEWEST_AT_ONCE, min(_MOST_AT_ONCE, int(_WORK / max(trials, 1) ** 2)))
         if len(listed) <= most:
             return listed
         drawn = np.array(rng.sample(range(len(listed)), most))

@@ -66,11 +66,13 @@ class Memory:
         trials: How many trials the hyperparameters were found from.
         hypers: They, by quantity.
         earlier: What other studies taught; None while nobody looked.
+        expected: What was known of candidates beforehand, by their numbers.
     """
 
     trials: int = -1
     hypers: dict[str, Hyper] = field(default_factory=dict)
     earlier: dict[str, Fitted] | None = None
+    expected: dict[tuple[int, ...], tuple[float, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +85,7 @@ class Proposer:
         surrogate: What trials taught.
         front: Losses of all fit recipes, as shares of the reference, shape (recipes, objectives).
         shortest_s: Seconds of the shortest trial.
+        memory: Of what was found before.
     """
 
     aim: Aim
@@ -90,12 +93,23 @@ class Proposer:
     surrogate: Surrogate
     front: Floats
     shortest_s: float
+    memory: Memory
 
     def beliefs(self, codes: Codes) -> dict[str, Belief]:
         """Return what is believed of candidates."""
-        coding, forecast = self.surrogate.coding, self.aim.forecast
-        settings = [coding.settings(row) for row in codes] if forecast is not None else []
-        return self.surrogate.predict_codes(codes, expected_by(forecast, settings, coding))
+        return self.surrogate.predict_codes(codes, self._expected(codes))
+
+    def _expected(self, codes: Codes) -> dict[str, Floats]:
+        """What was known of candidates before they are tried; each is asked for once."""
+        forecast, coding, known = self.aim.forecast, self.surrogate.coding, self.memory.expected
+        if forecast is None or not len(codes):
+            return {}
+        rows = [tuple(row) for row in codes.tolist()]
+        new = [row for row in dict.fromkeys(rows) if row not in known]
+        told = expected_by(forecast, [coding.settings(row) for row in new], coding)
+        known.update(zip(new, zip(*(values.tolist() for values in told.values()), strict=True), strict=True))
+        columns = np.array([known[row] for row in rows]).T
+        return dict(zip(told, columns, strict=True))
 
     def gains(self, codes: Codes) -> tuple[Floats, Floats]:
         """Return what candidates are expected to add to the dominated volume, and that for their cost.
@@ -186,6 +200,7 @@ def proposer(
         surrogate=surrogate,
         front=_undominated(np.array(losses).reshape(len(losses), len(goals.objectives))),
         shortest_s=min(each.seen.seconds for each in known),
+        memory=memory,
     )
 
 

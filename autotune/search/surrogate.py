@@ -19,8 +19,9 @@ from autotune.search.quantities import PARTS, STAGES, Quantity
 from autotune.search.reliability import Reliability
 
 Forecast: TypeAlias = Callable[[Settings], Mapping[str, float]]
-"""Bytes of each stage of a recipe before it is tried, by the names of observations."""
+"""What is known of a recipe's figures before it is tried: only their ratios to the untuned recipe's count."""
 
+_TINY = 1e-6
 STEPS = "steps"
 """The knob: time falls in proportion to it, so that only the seconds of one step need a model."""
 
@@ -162,6 +163,6 @@ def expected_by(forecast: Forecast | None, settings: Sequence[Settings], coding:
     untuned = forecast({name: values[0] for name, values in coding.knobs.items()})
     made = [forecast(each) for each in settings]
     return {
-        stage: np.log([max(each[stage], 1.0) / max(least, 1.0) for each in made])
+        stage: np.log([max(each[stage], _TINY) / max(least, _TINY) for each in made])
         for stage, least in untuned.items()
     }

@@ -49,7 +49,7 @@ class _Look:
 
 
 class SurrogateSampler(SpaceSampler):
-    """The untuned baseline, then what is expected to improve the front most for each second of a trial.
+    """The untuned baseline, then what is expected to improve the front most, its seconds considered.
 
     A preset that is expected to be worth about as much as the best goes before it: somebody found it good. One
     that is not waits until it is. So presets cost nothing where trials know better.

@@ -99,7 +99,13 @@ def measurement(settings: Settings) -> Measurement:
     return Measurement(
         calls_s=tuple(latency_s * (1 + 0.001 * i) for i in range(5)),
         warmup_s=(latency_s * 3,),
-        phases_s={"fork": 0.01, "load": 0.5, "apply": 0.1, "first call": latency_s * 3},
+        phases_s={
+            "fork": 0.01,
+            "load": 0.5,
+            "apply": 0.1,
+            "first call": latency_s * 3,
+            "replayed": latency_s * 9,
+        },
         parts=Parts(text_s=0.01, steps_s=(latency_s / 20,) * 20, decode_s=0.1, total_s=latency_s),
         memory=Memory(peak_bytes=round(memory * MIB)),
         likeness=Likeness(haarpsi=(likeness,)),
@@ -123,7 +129,13 @@ def _failure(settings: Settings) -> Failure | None:
     kind = next((kind for kind, holds in cases.items() if holds), None)
     if kind is None:
         return None
-    return Failure(kind=kind, message=f"A synthetic {kind.value}.", phase="first call", log="Traceback\nBoom")
+    return Failure(
+        kind=kind,
+        message=f"A synthetic {kind.value}.",
+        phase="first call",
+        log="Traceback\nBoom",
+        phases_s={"replayed": 1.0},
+    )
 
 
 def _noise(settings: Settings) -> float:

@@ -16,7 +16,7 @@ from tests.bench.problem import Problem
 MIN_SIMILARITY = 0.6
 """The floor of a replay: with the demo model fewer steps cost much likeness, and they are searched too."""
 NOISE = {"latency_s": 0.02, "memory_bytes": 0.005, "seconds": 0.05}
-"""What a trial that is made again differs by: the spread of the calls of one process, by `make bench-measure`,
+"""By what a trial differs that is made again: the spread of the calls of a process, by `make bench-measure`,
 and that of memory, by `make bench`."""
 
 
