@@ -63,13 +63,13 @@ class Memory:
     """What was found before: it is found again from the same trials, so it may be lost.
 
     Attributes:
-        trials: How many trials the hyperparameters were found from.
+        trials: What the hyperparameters were found from.
         hypers: They, by quantity.
         earlier: What other studies taught; None while nobody looked.
         expected: What was known of candidates beforehand, by their numbers.
     """
 
-    trials: int = -1
+    trials: tuple[Known, ...] = ()
     hypers: dict[str, Hyper] = field(default_factory=dict)
     earlier: dict[str, Fitted] | None = None
     expected: dict[tuple[int, ...], tuple[float, ...]] = field(default_factory=dict)
@@ -240,9 +240,9 @@ def _learn(
             earlier=memory.earlier,
         )
 
-    trials = looked_at(len(known)) if is_new else memory.trials
+    trials = tuple(known[: looked_at(len(known))]) if is_new else memory.trials
     if trials != memory.trials:
-        first = taught(known[:trials], None)
+        first = taught(trials, None)
         if first is None:
             return taught(known, None)
         memory.hypers = {name: part.process.hyper for name, part in first.parts.items()}
