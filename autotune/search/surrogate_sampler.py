@@ -16,7 +16,7 @@ from autotune.search.proposing import Aim, Memory, Proposer, proposer
 from autotune.search.sampler import SpaceSampler
 from autotune.space import SearchSpace, key
 
-_AS_GOOD = 0.5  # a preset goes first whose score is so large a share of the best one's
+_WORTH = 0.2  # a preset goes first whose score is so large a share of the best one's
 _GOOD = 8  # recipes of the front near which others are looked for
 _SEEN = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
@@ -51,8 +51,8 @@ class _Look:
 class SurrogateSampler(SpaceSampler):
     """The untuned baseline, then what is expected to improve the front most, its seconds considered.
 
-    A preset that is expected to be worth about as much as the best goes before it: somebody found it good. One
-    that is not waits until it is. So presets cost nothing where trials know better.
+    A preset goes before it as long as it is expected to be worth a fifth of it: somebody found it good. So
+    presets cost little where trials know better.
 
     It keeps nothing that it could not learn again: all that it knows it reads from the study, and its random
     numbers follow from the seed and the trial's number.
@@ -98,7 +98,7 @@ class SurrogateSampler(SpaceSampler):
         yield from super()._candidates(study, trial, tried)
 
     def _ranked(self, look: _Look, number: int, tried: set[str]) -> Iterator[Settings]:
-        """The best untried recipes by what is known now; a preset that is about as good goes first."""
+        """The best untried recipes by what is known now; presets go first that are worth it."""
 
         def score(codes: Codes) -> Floats:
             return look.proposer.gains(codes)[1]
@@ -110,9 +110,8 @@ class SurrogateSampler(SpaceSampler):
             return
         presets = [preset.settings for name, preset in self.presets.items() if name not in tried]
         scores = score(self._aim.coding.codes([found[0], *presets])).tolist()
-        least = _AS_GOOD * scores[0]
-        order = sorted(zip(scores[1:], range(len(presets)), strict=True), reverse=True)
-        yield from (presets[place] for worth, place in order if worth >= least)
+        least = _WORTH * scores[0]
+        yield from (preset for preset, worth in zip(presets, scores[1:], strict=True) if worth >= least)
         yield from found
 
     def _proposals(self, study: Study, trial: FrozenTrial) -> Iterator[Settings]:
