@@ -111,4 +111,5 @@ def learn_process(
         )
         for share in ((hyper.share,) if hyper is not None else SHARES)
     ]
-    return min(found, key=lambda process: process.own.loss)
+    # Of shares that explain as much, as they all do while the baseline alone is known, the largest counts.
+    return min(found, key=lambda process: round(process.own.loss, 3))

@@ -16,7 +16,7 @@ from autotune.search.proposing import Aim, Memory, Proposer, proposer
 from autotune.search.sampler import SpaceSampler
 from autotune.space import SearchSpace, key
 
-_WORTH = 0.2  # a preset goes first whose score is so large a share of the best one's
+_WORTH = 0.7  # a preset goes first whose score is so large a share of the best one's
 _GOOD = 8  # recipes of the front near which others are looked for
 _SEEN = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
@@ -51,8 +51,8 @@ class _Look:
 class SurrogateSampler(SpaceSampler):
     """The untuned baseline, then what is expected to improve the front most, its seconds considered.
 
-    A preset goes before it as long as it is expected to be worth a fifth of it: somebody found it good. So
-    presets cost little where trials know better.
+    A preset that is expected to be worth nearly as much goes before it: somebody found it good. So presets cost
+    little where trials know better.
 
     It keeps nothing that it could not learn again: all that it knows it reads from the study, and its random
     numbers follow from the seed and the trial's number.
