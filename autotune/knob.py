@@ -192,8 +192,8 @@ class Knob:
         touches: What it acts on.
         changes_result: True when it changes *what* is computed (steps, scheduler, guidance): off unless the
             plan allows approximate knobs.
-        steps_alike: True for a knob that changes the result where it treats all steps of a call alike, so that
-            few of them tell how long many take. One that does not change the result always does.
+        steps_alike: True for a knob that changes the result where it treats all steps of a call alike, so
+            that few of them tell how long many take. One that does not change the result always does.
         is_exact: True when it promises the very same bits of every picture, on the same device.
         domain: The values on offer in a situation, default first.
         turn: Sets the value. Stands alone: it imports what it needs inside, and uses no other name of its

@@ -10,7 +10,7 @@ from autotune.objective import SIMILARITY, Limit
 from autotune.race import BRIEF_CALLS
 from autotune.screen import Rival, Screen
 from tests.bench import screening
-from tests.bench.screening import Case, Recorded
+from tests.bench.screening_cases import Case, Recorded
 
 STEPS = 20
 CUTOFF = {"guidance_cutoff": 0.5}

@@ -51,8 +51,8 @@ class _Look:
 class SurrogateSampler(SpaceSampler):
     """The untuned baseline, then what is expected to improve the front most, its seconds considered.
 
-    A preset that is expected to be worth nearly as much goes before it: somebody found it good. So presets cost
-    little where trials know better.
+    A preset that is expected to be worth nearly as much goes before it: somebody found it good. So presets
+    cost little where trials know better.
 
     It keeps nothing that it could not learn again: all that it knows it reads from the study, and its random
     numbers follow from the seed and the trial's number.

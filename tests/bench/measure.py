@@ -19,6 +19,7 @@ import autotune.demo
 from autotune.duel import FEW_ROUNDS, MANY_ROUNDS, Verdict
 from autotune.runners.local import LocalRunner
 from tests.bench import fixed_cost, rules, screening, series
+from tests.bench.screening_cases import read_study
 from tests.bench.series import Series
 
 STUDIES = Path(__file__).parents[2] / "studies"
@@ -41,7 +42,7 @@ def main() -> None:
     for rows in (
         _spread_rows(found),
         _fixed_rows(kept),
-        [row for study in studies for row in screening.rows(screening.read_study(study))],
+        [row for study in studies for row in screening.rows(read_study(study))],
     ):
         _print_rows(rows)
     _print_ranking(found, kept["steps"], kept["share_of_steps"])

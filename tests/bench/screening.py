@@ -5,18 +5,16 @@ settle sooner after these is not counted.
 """
 
 import argparse
-import json
 import random
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autotune.knob import Settings
 from autotune.knobs import all_knobs
-from autotune.measurement import Measurement, Parts, outcome_from_json
-from autotune.objective import LATENCY, MEMORY, SIMILARITY, Limit, Objective, reference_point
+from autotune.measurement import Parts
+from autotune.objective import LATENCY, MEMORY, SIMILARITY, Objective, reference_point
 from autotune.pareto import front, hypervolume
 from autotune.race import BRIEF_CALLS, projected_s, steps_to_watch
 from autotune.samples import quantile
@@ -36,53 +34,12 @@ from autotune.screen import (
     similarity_by_first,
 )
 from autotune.search.screening import headroom, is_denoisers_own
-from autotune.table import read_table
+from tests.bench.screening_cases import STARTED, Case, Recorded, cold_s, read_rows, read_study
 
 ORDERS = 8
 STUDIES = Path(__file__).parents[2] / "studies"
 OBJECTIVES: tuple[Objective, ...] = (LATENCY, MEMORY, SIMILARITY)
 _MEMORY = ("memory_bytes", "host_memory_bytes")
-_STARTED = ("fork", "load", "apply")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recorded:
-    """A trial that was measured to its end.
-
-    Attributes:
-        digest: Its recipe.
-        changed: The settings that differ from the default.
-        measurement: What was measured.
-    """
-
-    digest: str
-    changed: Settings = field(default_factory=dict)
-    measurement: Measurement
-
-    @property
-    def seconds(self) -> float:
-        """Wall seconds of all its phases."""
-        return sum(self.measurement.phases_s.values())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """A recorded study.
-
-    Attributes:
-        name: Its name.
-        trials: Those that were measured, the baseline first.
-        limits: What is unfit.
-    """
-
-    name: str
-    trials: tuple[Recorded, ...]
-    limits: tuple[Limit, ...] = ()
-
-    @property
-    def floor_s(self) -> float:
-        """Seconds that no screening can save: of starting, loading and compiling."""
-        return sum(_cold_s(trial.measurement) for trial in self.trials)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,28 +74,6 @@ class Replay:
     left: Mapping[str, str]
     lost: tuple[str, ...]
     regret: float
-
-
-def read_study(file: Path) -> Case:
-    """Return a study that `autotune show --all --json` wrote."""
-    study: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    found = []
-    for trial in sorted(study["trials"], key=lambda trial: not trial["is_baseline"]):
-        outcome = trial.get("outcome") or {}
-        if outcome.get("outcome") == "measurement":
-            found.append(_recorded(trial["digest"], trial["settings"], outcome_from_json(outcome)))
-    floor = study["limits"].get("similarity")
-    limits = (Limit(objective=SIMILARITY, bound=floor),) if floor is not None else ()
-    return Case(name=file.parent.name, trials=tuple(found), limits=limits)
-
-
-def read_rows(file: Path, *, min_similarity: float) -> Case:
-    """Return a recorded table as a study with a floor of similarity."""
-    table = read_table(file)
-    rows = [row for row in table.rows if row.role == "trial" and isinstance(row.outcome, Measurement)]
-    trials = [_recorded(table.recipe(row.changed).digest, row.changed, row.outcome) for row in rows]
-    limits = (Limit(objective=SIMILARITY, bound=min_similarity),)
-    return Case(name=f"{file.parent.name}, {table.name}", trials=tuple(trials), limits=limits)
 
 
 def screened(trial: Recorded, screen: Screen) -> Told:
@@ -274,7 +209,7 @@ class _Run:
     def __init__(self, trial: Recorded, screen: Screen) -> None:
         self.measured, self.screen = trial.measurement, screen
         self.phases = trial.measurement.phases_s
-        self.spent_s = sum(self.phases.get(name, 0.0) for name in _STARTED)
+        self.spent_s = sum(self.phases.get(name, 0.0) for name in STARTED)
         self.known: dict[str, float] = {}
         self.short = _short(trial)
         self.is_cpu = "reserved_bytes" not in self.measured.memory.detail
@@ -292,7 +227,7 @@ class _Run:
         whole = projected(self.short, steps)
         compiled_s = max(self.phases["first call"] - self.measured.latency_s, 0.0)
         self.spent_s += compiled_s + 2 * self.short.total_s
-        self.known |= {"latency_s": whole.total_s, "cold_s": _cold_s(self.measured)}
+        self.known |= {"latency_s": whole.total_s, "cold_s": cold_s(self.measured)}
         if self._is_beaten_if_weighed():
             return "short calls"
         errors = self.measured.likeness.step_error
@@ -379,14 +314,6 @@ def _projection(trial: Recorded) -> float | None:
     if short is None or parts is None:
         return None
     return projected(short, len(parts.steps_s)).total_s / trial.measurement.latency_s
-
-
-def _recorded(digest: str, changed: Settings, measured: Any) -> Recorded:
-    return Recorded(digest=digest, changed=changed, measurement=measured)
-
-
-def _cold_s(measured: Measurement) -> float:
-    return sum(measured.phases_s.get(name, 0.0) for name in (*_STARTED, "first call"))
 
 
 def _losses(trials: Sequence[Recorded]) -> list[tuple[float, ...]]:
