@@ -31,7 +31,7 @@ from tests.bench.search_table import Summary, best_run, summarise, table, verdic
 
 WORK = Path("build/bench-search")
 OUT = Path("studies/search-bench")
-TRIALS = 150
+TRIALS = 100
 BEST_TRIALS = 200
 """Of the clairvoyant."""
 TABLES = Path("studies/search-cpu")

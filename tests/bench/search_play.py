@@ -4,7 +4,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self, TypeAlias
 
 import numpy as np
@@ -94,6 +94,25 @@ class Run:
         plain["shares"] = [round(value, 6) for value in self.shares]
         plain["ask_cpu_s"] = [round(value, 5) for value in self.ask_cpu_s]
         return plain
+
+    def first(self, trials: int) -> Self:
+        """Return the run as it was after so many trials; what was wasted is taken to come evenly.
+
+        >>> Run(rows=(3, 1), seconds=(2.0, 1.0), shares=(0.5, 0.75), invalid=4).first(1).invalid
+        2
+        """
+        made = len(self.rows)
+        if made <= trials:
+            return self
+        return replace(
+            self,
+            rows=self.rows[:trials],
+            seconds=self.seconds[:trials],
+            shares=self.shares[:trials],
+            ask_cpu_s=self.ask_cpu_s[: round(len(self.ask_cpu_s) * trials / made)],
+            invalid=round(self.invalid * trials / made),
+            duplicates=round(self.duplicates * trials / made),
+        )
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:

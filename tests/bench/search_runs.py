@@ -44,13 +44,20 @@ class Task:
     tree: Tree
 
 
+_TRIALS = " trials "
+
+
 def kept(task: Task) -> Run | None:
-    """Return the run that was kept; None where there is none, or one of something else."""
+    """Return the run that was kept; None where there is none, one of something else, or too short a one."""
     try:
         found = json.loads(task.file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return Run.from_json(found["run"]) if found["mark"] == task.mark else None
+    same, _, made = str(found["mark"]).rpartition(_TRIALS)
+    what, _, asked = task.mark.rpartition(_TRIALS)
+    if same != what or int(made) < int(asked):
+        return None
+    return Run.from_json(found["run"]).first(int(asked))
 
 
 def make(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, Run, float]]:
