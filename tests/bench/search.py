@@ -94,7 +94,7 @@ def tasks_of(problem: Problem, wanted: Sequence[Method], asked: argparse.Namespa
         trials = min(asked.trials, method.trials or asked.trials)
         for seed in range(min(asked.seeds, method.seeds or asked.seeds)):
             file = Path(asked.work) / problem.name / method.name / f"{seed}.json"
-            mark = f"{marks[method.is_ours]} trials {trials}"
+            mark = marks[method.is_ours]
             task = Task(
                 problem=problem, method=method, seed=seed, trials=trials, file=file, mark=mark, tree=tree
             )

@@ -44,20 +44,15 @@ class Task:
     tree: Tree
 
 
-_TRIALS = " trials "
-
-
 def kept(task: Task) -> Run | None:
     """Return the run that was kept; None where there is none, one of something else, or too short a one."""
     try:
         found = json.loads(task.file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    same, _, made = str(found["mark"]).rpartition(_TRIALS)
-    what, _, asked = task.mark.rpartition(_TRIALS)
-    if same != what or int(made) < int(asked):
+    if found["mark"] != task.mark or found["trials"] < task.trials:
         return None
-    return Run.from_json(found["run"]).first(int(asked))
+    return Run.from_json(found["run"]).first(task.trials)
 
 
 def make(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, Run, float]]:
@@ -123,5 +118,7 @@ def _run(task: Task) -> None:
     run = play(task.problem, task.method, seed=task.seed, trials=task.trials, tree=task.tree)
     task.file.parent.mkdir(parents=True, exist_ok=True)
     partial = task.file.with_suffix(".part")
-    partial.write_text(json.dumps({"mark": task.mark, "run": run.to_json()}), encoding="utf-8")
+    partial.write_text(
+        json.dumps({"mark": task.mark, "trials": task.trials, "run": run.to_json()}), encoding="utf-8"
+    )
     partial.replace(task.file)
