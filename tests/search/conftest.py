@@ -34,7 +34,7 @@ def sixty_url(tmp_path_factory: pytest.TempPathFactory) -> str:
 def sixty(sixty_url: str) -> Study:
     """Return a study of sixty trials."""
     return run_study(
-        synthetic.plan(budget=Budget(trials=60)),
+        synthetic.plan(budget=Budget(trials=60), sampler="tpe"),
         url=sixty_url,
         runner=synthetic.runner(),
         situation=synthetic.SITUATION,
