@@ -51,7 +51,7 @@ class Search:
     """
 
     space: SearchSpace = field(default_factory=space_of)
-    plan: Plan = field(default_factory=synthetic.plan)
+    plan: Plan = field(default_factory=lambda: synthetic.plan(sampler="surrogate"))
     presets: tuple[Preset, ...] = ()
     storage: str | None = None
     forecast: Forecast | None = None

@@ -57,7 +57,7 @@ def test_seconds_count_as_much_as_is_asked_for() -> None:
 
 def test_the_gain_that_is_expected_falls_as_the_study_goes_on() -> None:
     """Nobody can tell before the baseline; then much is expected, and in the end nearly nothing."""
-    search = Search(plan=synthetic.plan(memory_limit_bytes=None))
+    search = Search(plan=synthetic.plan(sampler="surrogate", memory_limit_bytes=None))
     told = [search.gain()]
     for trials in (1, 7, 10, 12):
         search.run(trials)
@@ -73,7 +73,9 @@ def test_the_gain_that_is_expected_falls_as_the_study_goes_on() -> None:
 
 def test_limits_relative_to_the_baseline_are_those_of_its_figures() -> None:
     """Half of the baseline's latency: recipes that are slower are no part of the front."""
-    search = Search(plan=synthetic.plan(goals={"latency_s": 0.5}, memory_limit_bytes=None))
+    search = Search(
+        plan=synthetic.plan(sampler="surrogate", goals={"latency_s": 0.5}, memory_limit_bytes=None)
+    )
     assert search.look() is None
     search.run(12)
     look = search.look()
@@ -93,7 +95,11 @@ def test_limits_relative_to_the_baseline_are_those_of_its_figures() -> None:
 
 def test_what_is_measured_of_no_objective_limits_the_front() -> None:
     """Likeness is no objective of this study: what is not alike enough is not on its front."""
-    search = Search(plan=synthetic.plan(objectives=("latency_s", "memory_bytes"), min_similarity=0.95))
+    search = Search(
+        plan=synthetic.plan(
+            sampler="surrogate", objectives=("latency_s", "memory_bytes"), min_similarity=0.95
+        )
+    )
     search.run(12)
     look = search.look()
     assert look is not None

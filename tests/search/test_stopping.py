@@ -12,10 +12,12 @@ KNOBS = synthetic.knobs({name: synthetic.VALUES[name] for name in NAMES})
 def test_a_study_stops_where_its_front_is_expected_to_gain_little(tune: Tuner) -> None:
     """Before everything was tried, and a resumed one finds the same; without a least gain it goes on."""
     events: list[Event] = []
-    study = tune(synthetic.plan(budget=Budget(trials=100)), knobs=KNOBS, listen=events.append)
-    again = tune(synthetic.plan(budget=Budget(trials=100)), knobs=KNOBS)
+    study = tune(
+        synthetic.plan(sampler="surrogate", budget=Budget(trials=100)), knobs=KNOBS, listen=events.append
+    )
+    again = tune(synthetic.plan(sampler="surrogate", budget=Budget(trials=100)), knobs=KNOBS)
     more = len(study.trials) + 2
-    further = tune(synthetic.plan(budget=Budget(trials=more, gain=None)), knobs=KNOBS)
+    further = tune(synthetic.plan(sampler="surrogate", budget=Budget(trials=more, gain=None)), knobs=KNOBS)
 
     (stopped,) = [event for event in events if isinstance(event, StudyStopped)]
     gains = [event.gain for event in events if isinstance(event, GainExpected)]
@@ -30,7 +32,9 @@ def test_a_study_stops_where_its_front_is_expected_to_gain_little(tune: Tuner) -
 def test_no_gain_is_expected_before_enough_was_measured(tune: Tuner) -> None:
     """Neither while a preset waits, nor with fewer than ten recipes measured."""
     events: list[Event] = []
-    study = tune(synthetic.plan(budget=Budget(trials=9)), knobs=KNOBS, listen=events.append)
+    study = tune(
+        synthetic.plan(sampler="surrogate", budget=Budget(trials=9)), knobs=KNOBS, listen=events.append
+    )
 
     assert 9 == len(study.trials)
     assert not [event for event in events if isinstance(event, GainExpected)]

@@ -22,7 +22,7 @@ from tests.search.synthetic_search import FEW, LARGE, SOME, Search, outcome_of, 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_every_recipe_is_proposed_once_and_then_there_is_an_end(seed: int) -> None:
     """Whatever fails: no conflict, no repeat, and a signal after the last."""
-    search = Search(space=space_of(FEW), plan=synthetic.plan(seed=seed))
+    search = Search(space=space_of(FEW), plan=synthetic.plan(sampler="surrogate", seed=seed))
     proposed = search.run(100)
 
     assert search.space.defaults == proposed[0]
@@ -72,7 +72,7 @@ def test_a_forecast_keeps_from_trying_what_does_not_fit() -> None:
         every = [outcome_of({**search.space.defaults, **settings}) for settings in search.run(10)]
         return sum(isinstance(one, Measurement) and one.memory_bytes <= limit for one in every)
 
-    plan = synthetic.plan(memory_limit_bytes=limit)
+    plan = synthetic.plan(sampler="surrogate", memory_limit_bytes=limit)
     told = Search(plan=plan, forecast=forecast)
 
     assert fit(told) > fit(Search(plan=plan))
@@ -161,7 +161,7 @@ def test_presets_are_tried_where_they_are_worth_it() -> None:
 
 def test_what_nobody_can_measure_is_searched_by_chance() -> None:
     """The machine has no counter of energy: no model fits, and recipes are drawn."""
-    search = Search(plan=synthetic.plan(objectives=("latency_s", "energy_j")))
+    search = Search(plan=synthetic.plan(sampler="surrogate", objectives=("latency_s", "energy_j")))
     proposed = search.run(10)
 
     assert 10 == len({key(settings) for settings in proposed})
