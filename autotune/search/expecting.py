@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from autotune.footprint import Footprint
 from autotune.forecast import LOAD, forecast
 from autotune.knob import Settings, Stage, is_same
-from autotune.observation import MEMORY_PREFIX
+from autotune.search.quantities import STAGES
 from autotune.search.surrogate import Forecast
 from autotune.space import SearchSpace
 
@@ -40,4 +40,4 @@ def forecast_of(space: SearchSpace, footprint: Footprint | None) -> Forecast:
 def _peaks(settings: Settings, footprint: Footprint, space: SearchSpace) -> dict[str, float]:
     made = forecast(settings, footprint, space.situation.target).device
     calls = max(stage.expected for name, stage in made.items() if name != LOAD)
-    return {f"{MEMORY_PREFIX}load": float(made[LOAD].expected), f"{MEMORY_PREFIX}calls": float(calls)}
+    return dict(zip(STAGES, (float(made[LOAD].expected), float(calls)), strict=True))

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
 
+from autotune import pareto
 from autotune.knob import Settings, Touches, Value
 from autotune.objective import Limit, Objective
 from autotune.observation import Observation
-from autotune.pareto import hypervolume
 from autotune.search.acquire import Goals, gains
 from autotune.search.belief import Belief
 from autotune.search.candidates import Codes, Coding, Floats
@@ -52,7 +53,7 @@ class Aim:
     by_parts: bool = True
     by_cost: float = 0.5
 
-    @property
+    @cached_property
     def coding(self) -> Coding:
         """How settings are written as numbers."""
         return Coding.of(self.knobs)
@@ -130,7 +131,7 @@ class Proposer:
     def volume(self) -> float:
         """Return the volume that the front dominates, a share of that up to the reference."""
         inside = [tuple(point) for point in self.front.tolist()]
-        return hypervolume(inside, [1.0] * self.front.shape[1]) if inside else 0.0
+        return pareto.hypervolume(inside, [1.0] * self.front.shape[1]) if inside else 0.0
 
     def best_of(self, known: Sequence[Known]) -> list[int]:
         """Return which of the known recipes are on the front, those first that lie farthest inside."""
@@ -189,8 +190,8 @@ def proposer(
     if pending:
         everything += _believed(surrogate, pending)
         surrogate = _learn(aim, everything, goals, memory, is_new=False) or surrogate
-    losses = [
-        found
+    points = [
+        found.tolist()
         for each in everything
         if each.seen.is_measured and (found := goals.losses(each.seen.figures)) is not None
     ]
@@ -198,7 +199,7 @@ def proposer(
         aim=aim,
         goals=goals,
         surrogate=surrogate,
-        front=_undominated(np.array(losses).reshape(len(losses), len(goals.objectives))),
+        front=np.array([points[index] for index in pareto.front(points)]).reshape(-1, len(goals.objectives)),
         shortest_s=min(each.seen.seconds for each in known),
         memory=memory,
     )
@@ -274,12 +275,3 @@ def _believed(surrogate: Surrogate, pending: Sequence[Settings]) -> list[Known]:
         )
         for place, settings in enumerate(pending)
     ]
-
-
-def _undominated(points: Floats) -> Floats:
-    kept = [
-        index
-        for index, point in enumerate(points)
-        if not ((points <= point).all(axis=1) & (points < point).any(axis=1)).any()
-    ]
-    return points[kept]

@@ -4,13 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from autotune.knob import Touches
-from autotune.observation import MEMORY_PREFIX
+from autotune.observation import MEMORY_PREFIX, PARTS
 
 ANYTHING = frozenset(Touches)
 _MEMORY = frozenset({Touches.TEXT_MEMORY, Touches.STEP_MEMORY, Touches.DECODE_MEMORY})
 
-PARTS = ("text_s", "steps_s", "decode_s")
-"""They add up to "latency_s"."""
 STAGES = (f"{MEMORY_PREFIX}load", f"{MEMORY_PREFIX}calls")
 """The larger is "memory_bytes"."""
 

@@ -12,10 +12,11 @@ from typing import TypeAlias
 import numpy as np
 
 from autotune.knob import Settings
+from autotune.observation import PARTS
 from autotune.search.belief import Belief, exponential, largest_of, of_logarithm, sum_of
 from autotune.search.candidates import Codes, Coding, Floats
 from autotune.search.process import Process
-from autotune.search.quantities import PARTS, STAGES, Quantity
+from autotune.search.quantities import STAGES, Quantity
 from autotune.search.reliability import Reliability
 
 Forecast: TypeAlias = Callable[[Settings], Mapping[str, float]]

@@ -13,6 +13,7 @@ from autotune.knob import Settings, Situation, Value
 from autotune.objective import Limit, Objective, reference_point
 from autotune.observation import Observation, observe
 from autotune.plan import Plan
+from autotune.search.acquire import is_within
 from autotune.search.family import counterpart, family, is_kin, nearness
 from autotune.search.known import Known
 from autotune.search.presets import Preset
@@ -290,7 +291,7 @@ def best_first(
     fit = [
         one
         for one in known
-        if one.seen.is_measured and all(_is_within(one.seen.figures, limit) for limit in limits)
+        if one.seen.is_measured and all(is_within(limit, one.seen.figures) for limit in limits)
     ]
     bounds = reference_point(objectives, limits, baseline)
     if bounds is None or not all(bound > 0 for bound in bounds):
@@ -307,11 +308,6 @@ def _best(source: Source, plan: Plan, space: SearchSpace) -> list[Settings]:
         limits=plan.limits(source.baseline.figures),
         baseline=source.baseline.figures,
     )
-
-
-def _is_within(figures: Mapping[str, float], limit: Limit) -> bool:
-    objective = limit.objective
-    return objective.as_loss(objective.of(figures)) <= objective.as_loss(limit.bound)
 
 
 def _scaled(
