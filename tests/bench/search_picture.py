@@ -78,9 +78,7 @@ def figure_of(curves: Curves) -> "Figure":
 
     columns = min(len(curves), 2)
     rows = -(-len(curves) // columns)
-    figure = make_subplots(
-        rows=rows, cols=columns, subplot_titles=list(curves), vertical_spacing=0.24 / rows
-    )
+    figure = make_subplots(rows=rows, cols=columns, subplot_titles=list(curves), vertical_spacing=0.24 / rows)
     colours = _colours(summary.method for told in curves.values() for summary in told)
     shown: set[str] = set()
     for place, summaries in enumerate(curves.values()):
