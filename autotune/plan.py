@@ -12,7 +12,6 @@ from autotune.gpus import GPUS, known_gpu
 from autotune.job import Protocol
 from autotune.knob import Value
 from autotune.objective import (
-    COST,
     HOST_MEMORY,
     MEMORY,
     NAMES,
@@ -27,7 +26,7 @@ from autotune.units import parse_price
 from autotune.workload import Workload
 
 DEFAULT_OBJECTIVES = ("latency_s", "memory_bytes", "similarity")
-SAMPLERS = ("surrogate", "tpe", "random", "exhaustive")
+SAMPLERS = ("surrogate", "tpe", "random", "exhaustive", "listed")
 _Built = TypeVar("_Built", Budget, Protocol)
 _LARGEST_SEED = 2**32 - 1
 OWN_LIMITS: Mapping[str, str] = {
@@ -61,8 +60,10 @@ class Plan:
         budget: When to stop.
         trial_time_s: A trial is killed after this many seconds.
         seed: Seed of the sampler.
-        sampler: What proposes recipes, out of `SAMPLERS`: autotune's own surrogate, Optuna's TPE, chance, or
-            every recipe of the knobs that the plan names, in an order of chance.
+        sampler: What proposes recipes, out of `SAMPLERS`: autotune's own surrogate, Optuna's TPE, chance,
+            every recipe of the knobs that the plan names, or the plan's own recipes and no other.
+        recipes: What the sampler "listed" tries, in this order: a name, and the settings that differ from
+            the default.
         warm_from: Names of earlier studies in the same storage to learn from; "auto" stands for those of the
             same family, and nothing for a cold start.
         allow_approximate: Whether knobs that change what is computed are searched.
@@ -88,6 +89,7 @@ class Plan:
     trial_time_s: float = 900.0
     seed: int = 0
     sampler: str = "surrogate"
+    recipes: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
     warm_from: tuple[str, ...] = ("auto",)
     allow_approximate: bool = False
     knobs: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
@@ -157,6 +159,10 @@ class Plan:
         return None
 
     def _why_unknown_sampler(self) -> str | None:
+        if self.sampler == "listed" and not self.recipes:
+            return "The sampler is 'listed', and the plan lists no recipe. Write one: [recipes.NAME]."
+        if self.recipes and self.sampler != "listed":
+            return f"The plan lists recipes, which the sampler '{self.sampler}' does not try. Take 'listed'."
         if self.sampler in SAMPLERS:
             return None
         return unknown_name_message("sampler", self.sampler, SAMPLERS)
@@ -198,6 +204,20 @@ class Plan:
         offered = known_gpu(self.target).usable_bytes if self.target else None
         bounds = [bound for bound in (self.memory_limit_bytes, offered) if bound is not None]
         return min(bounds, default=None)
+
+    @property
+    def narrowed(self) -> Mapping[str, tuple[Value, ...]]:
+        """The values to search of each knob that is not searched whole.
+
+        >>> recipes = {"half": {"dtype": "float16"}, "brain": {"dtype": "bfloat16", "tf32": True}}
+        >>> Plan(study="s", workload=Workload(model="demo"), sampler="listed", recipes=recipes).narrowed
+        {'dtype': ('float16', 'bfloat16'), 'tf32': (True,)}
+        """
+        if self.sampler != "listed":
+            return self.knobs
+        named = [pair for settings in self.recipes.values() for pair in settings.items()]
+        listed = {name: tuple(dict.fromkeys(v for other, v in named if other == name)) for name, _ in named}
+        return {**listed, **self.knobs}
 
     def memory_cap_on(self, kind: str) -> int | None:
         """What a trial may use on a type of device: on a CPU, the limit on host memory counts too.
@@ -268,11 +288,11 @@ class Plan:
             "budget": asdict(self.budget),
             "protocol": asdict(self.protocol),
         }
-        knobs = {name: list(values) for name, values in self.knobs.items()}
         lists = {
             "objectives": list(self.objectives),
             "warm_from": list(self.warm_from),
-            "knobs": knobs,
+            "knobs": {name: list(values) for name, values in self.knobs.items()},
+            "recipes": {name: dict(settings) for name, settings in self.recipes.items()},
             "extras": dict(self.extras),
             "bounds": {name: self.bounds[name] for name in NAMES if name in self.bounds},
             "goals": {name: self.goals[name] for name in NAMES if name in self.goals},
@@ -298,51 +318,11 @@ class Plan:
         values["budget"] = _build(Budget, section_of(data, "budget"), title="budget")
         values["protocol"] = _build(Protocol, section_of(data, "protocol"), title="protocol")
         values["knobs"] = {name: _values(name, items) for name, items in section_of(data, "knobs").items()}
+        values["recipes"] = {
+            name: _settings(name, settings) for name, settings in section_of(data, "recipes").items()
+        }
         values["extras"] = {name: _path(name, path) for name, path in section_of(data, "extras").items()}
         return cls(**values)
-
-
-def describe_limits(plan: Plan, *, kind: str = "", baseline: Mapping[str, float] | None = None) -> str:
-    """Return the limits in one line.
-
-    Args:
-        plan: Has the limits.
-        kind: Type of the device, where it is known: on a "cpu" two limits on memory are one.
-        baseline: Figures of the untuned baseline; None while it was not measured.
-
-    >>> describe_limits(Plan(study="s", workload=Workload(model="demo"), memory_limit_bytes=2**33))
-    'memory <= 8 GiB, similarity >= 0.9000'
-    >>> plan = Plan(study="s", workload=Workload(model="demo"), host_memory_limit_bytes=2**33)
-    >>> describe_limits(plan, kind="cpu")
-    'memory <= 8 GiB (host memory is the memory of a CPU), similarity >= 0.9000'
-    >>> describe_limits(Plan(study="s", workload=Workload(model="demo"), goals={"latency_s": 0.5}))
-    "similarity >= 0.9000, latency <= 0.5× the baseline's"
-    """
-    limits, cap = plan.limits(baseline), plan.memory_cap_on(kind)
-    said = [limit.describe() for limit in limits]
-    if kind == "cpu" and cap is not None and plan.host_memory_limit_bytes is not None:
-        others = [limit for limit in limits if limit.objective not in (MEMORY, HOST_MEMORY)]
-        memory = Limit(objective=MEMORY, bound=float(cap)).describe()
-        said = [f"{memory} (host memory is the memory of a CPU)", *(limit.describe() for limit in others)]
-    if baseline is None:
-        said += [_describe_goal(plan.objective(name), share) for name, share in plan.goals.items()]
-    return ", ".join(said) or "none"
-
-
-def describe_objectives(plan: Plan) -> str:
-    """Return the objectives in one line.
-
-    >>> plan = Plan(study="s", workload=Workload(model="demo"), objectives=("cost",), price="2.5 USD/h")
-    >>> describe_objectives(plan)
-    'cost of 1,000 images (at 2.5 USD/h)'
-    """
-    listed = ((objective.name, objective.label) for objective in plan.measured_objectives())
-    return ", ".join(f"{label} (at {plan.price})" if name == COST else label for name, label in listed)
-
-
-def _describe_goal(objective: Objective, share: float) -> str:
-    sign = ">=" if objective.higher_is_better else "<="
-    return f"{objective.label} {sign} {describe_share(share)}"
 
 
 def section_of(data: Mapping[str, Any], title: str) -> Mapping[str, Any]:
@@ -367,6 +347,17 @@ def _values(name: str, items: object) -> tuple[Value, ...]:
     if not all(isinstance(item, (bool, int, float, str)) for item in listed):
         raise PlanError(f"Knob '{name}' must list plain values, not {items!r}.")
     return tuple(listed)
+
+
+def _settings(name: str, settings: object) -> dict[str, Value]:
+    is_plain = isinstance(settings, Mapping) and all(
+        isinstance(value, (bool, int, float, str)) for value in settings.values()
+    )
+    if not isinstance(settings, Mapping) or not is_plain:
+        raise PlanError(
+            f"Recipe '{name}' is {settings!r}. It must be settings: [recipes.{name}] and knob = value."
+        )
+    return dict(settings)
 
 
 def _path(name: str, path: object) -> str:

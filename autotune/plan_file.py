@@ -17,7 +17,7 @@ _TOP = (
     *("study", "device", "target", "seed", "sampler", "warm_from"),
     *("objectives", "images", "price", "allow_approximate", "threads"),
 )
-_SECTIONS = ("workload", "limits", "budget", "protocol", "knobs", "extras")
+_SECTIONS = ("workload", "limits", "budget", "protocol", "knobs", "recipes", "extras")
 _LIMITS: Mapping[str, str] = {short_name(name).replace("-", "_"): name for name in NAMES}
 """Key of a limit in the file, to the name of its objective."""
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -71,6 +71,9 @@ def format_plan(plan: Plan) -> str:
     for title, section in sections.items():
         if section:
             lines += ["", f"[{title}]", *(_line(name, value) for name, value in section.items())]
+    for name, settings in plan.recipes.items():
+        title = f"[recipes.{_key(name)}]"
+        lines += ["", title, *(_line(knob, value) for knob, value in settings.items())]
     return "\n".join(lines) + "\n"
 
 
@@ -124,8 +127,11 @@ def _check_keys(section: Mapping[str, Any], known: tuple[str, ...], *, title: st
 
 
 def _line(name: str, value: object) -> str:
-    key = name if _BARE_KEY.fullmatch(name) else _toml(name)
-    return f"{key} = {_toml(value)}"
+    return f"{_key(name)} = {_toml(value)}"
+
+
+def _key(name: str) -> str:
+    return name if _BARE_KEY.fullmatch(name) else _toml(name)
 
 
 def _toml(value: object) -> str:

@@ -13,8 +13,9 @@ from autotune.budget import Budget
 from autotune.errors import PlanError
 from autotune.job import Protocol
 from autotune.objective import LATENCY, MEMORY, NAMES, OBJECTIVES, SIMILARITY, Limit
-from autotune.plan import OWN_LIMITS, Plan, describe_limits
+from autotune.plan import OWN_LIMITS, Plan
 from autotune.plan_file import format_plan, parse_plan
+from autotune.plan_text import describe_limits
 from autotune.workload import Workload
 
 LAW = settings(max_examples=100, deadline=None)

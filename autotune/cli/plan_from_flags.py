@@ -193,7 +193,7 @@ def _budget(flags: Flags, base: Plan) -> Budget:
     seconds = budget.seconds if flags.time is None else parse_duration(flags.time)
     if trials is not None and trials < 1:
         raise UsageError(f"'--trials {trials}' measures nothing. It must be 1 or more.")
-    if (flags.sampler or base.sampler) == "exhaustive":
+    if (flags.sampler or base.sampler) in ("exhaustive", "listed"):
         # It ends when every recipe was tried, whatever those to come may gain.
         return Budget(trials=trials, seconds=seconds, gain=None)
     bound = DEFAULT_TRIALS if trials is None and seconds is None else trials

@@ -8,7 +8,8 @@ from typing import Any, Protocol, Self
 
 from autotune.budget import LOOKAHEAD, Budget, describe_budget, time_left
 from autotune.cli.console import remark, say, say_json
-from autotune.plan import DEFAULT_OBJECTIVES, describe_objectives
+from autotune.plan import DEFAULT_OBJECTIVES
+from autotune.plan_text import describe_objectives
 from autotune.recipe import describe_settings
 from autotune.report.as_json import check_json, row_json, study_json
 from autotune.report.figures import Row, Standing, counted, heading, rows

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from autotune.cli.console import plain_table, say, say_table
 from autotune.job import LOG_FILE
 from autotune.objective import ENERGY, HOST_MEMORY
-from autotune.plan import DEFAULT_OBJECTIVES, describe_objectives
+from autotune.plan import DEFAULT_OBJECTIVES
+from autotune.plan_text import describe_objectives
 from autotune.report.figures import Row, Standing, answer, caution, counted, front_rows, heading, rows
 from autotune.report.trust import flaws_of, legend, trust_lines
 from autotune.samples import median, median_interval

@@ -1,7 +1,7 @@
 """Sampling: which sampler a plan asks for, and those that learn nothing: chance, and every recipe."""
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial
 from autotune.errors import PlanError
 from autotune.knob import Settings, Value
 from autotune.plan import Plan
-from autotune.search.presets import COUNT, presets
+from autotune.search.presets import COUNT, Preset, presets
 from autotune.search.proposing import Aim
 from autotune.search.sampler import SpaceSampler
 from autotune.search.surrogate import Forecast
@@ -69,16 +69,49 @@ class ExhaustiveSampler(RandomSampler):
         return iter(self._order)
 
 
+class ListedSampler(RandomSampler):
+    """The untuned baseline, then the plan's own recipes in their order, and nothing else."""
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        choices: Mapping[str, tuple[Value, ...]],
+        *,
+        recipes: Sequence[Preset],
+        seed: int,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            space: Says what is valid.
+            choices: Each knob's values as the study froze them.
+            recipes: What to try.
+            seed: Of the study; nothing is drawn.
+        """
+        super().__init__(space, choices, seed=seed)
+        for preset in recipes:
+            self.presets.setdefault(key(preset.settings), preset)
+
+    def _draws(self, rng: random.Random) -> Iterator[Settings]:
+        del rng
+        return iter(())
+
+    def _every_untried(self, tried: set[str]) -> Iterator[Settings]:
+        return (preset.settings for name, preset in self.presets.items() if name not in tried)
+
+
 def searched(space: SearchSpace, plan: Plan) -> SearchSpace:
     """Return the space that a plan's sampler goes through.
 
     Where every recipe is tried, knobs that the plan does not name keep their default, unless it names none:
-    their combinations are too many for anybody to have meant them.
+    their combinations are too many for anybody to have meant them. So do those that no recipe of a list names.
 
     Args:
         space: Of all knobs, those that the plan names narrowed to its values.
         plan: Names the sampler.
     """
+    if plan.sampler == "listed":
+        return space.only(plan.narrowed, "not named by any recipe of the plan, which asks for those alone")
     if plan.sampler != "exhaustive" or not plan.knobs:
         return space
     return space.only(plan.knobs, "not named by the plan, which asks for every recipe of the knobs it names")
@@ -102,8 +135,10 @@ def sampler_for(
         forecast: Of memory, where there is one.
 
     Raises:
-        PlanError: The plan asks for every recipe, and there are too many.
+        PlanError: The plan asks for every recipe, and there are too many; or one that it lists cannot run.
     """
+    if plan.sampler == "listed":
+        return ListedSampler(space, choices, recipes=own_presets(plan, space), seed=plan.seed)
     if plan.sampler == "exhaustive":
         return ExhaustiveSampler(space, choices, seed=plan.seed)
     if plan.sampler == "random":
@@ -115,6 +150,21 @@ def sampler_for(
     first = presets(space, COUNT + SURE_PRESETS, earlier=earlier[:SURE_PRESETS])
     aim = replace(aim_of(plan, space, choices, forecast=forecast), earlier=(sources or Sources()).known())
     return SurrogateSampler(space, choices, presets=first, seed=plan.seed, aim=aim)
+
+
+def own_presets(plan: Plan, space: SearchSpace) -> tuple[Preset, ...]:
+    """Return the recipes that a plan lists, with a value for every knob.
+
+    Raises:
+        PlanError: One of them cannot run here.
+    """
+    found = []
+    for name, changed in plan.recipes.items():
+        why = space.why_not(changed)
+        if why:
+            raise PlanError(f"Recipe '{name}' of the plan cannot run here. {why}")
+        found.append(Preset(name=name, settings=space.complete(changed)))
+    return tuple(found)
 
 
 def aim_of(

@@ -49,7 +49,17 @@ class Seen:
 
 
 def seen_of(study: Study, space: SearchSpace) -> Seen:
-    """Return how much of a space a study has tried; seconds where the space is too tangled to count."""
+    """Return how much of a space a study has tried; it takes seconds where the space is too tangled to count.
+
+    Of a plan that lists its recipes, those and the untuned baseline are the space.
+    """
     counting = [trial for trial in study.trials if trial.counts]
+    if study.plan.sampler == "listed":
+        listed = {space.recipe(changed).digest for changed in ({}, *study.plan.recipes.values())}
+        every = float(len(listed))
+        return Seen(
+            tried=len(listed & {trial.digest for trial in counting}),
+            recipes=Count(value=every, low=every, high=every),
+        )
     tried = {trial.digest for trial in counting if space.is_searched(trial.settings)}
     return Seen(tried=len(tried), recipes=space.count(study.plan.seed))

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from autotune.job import LOG_FILE
 from autotune.objective import Limit, short_name, violations
-from autotune.plan import Plan, describe_limits
+from autotune.plan import Plan
+from autotune.plan_text import describe_limits
 from autotune.store.records import TrialRecord
 
 _NEAREST = {

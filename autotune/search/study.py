@@ -14,7 +14,8 @@ from autotune.fingerprint import stable
 from autotune.knob import Situation, Value
 from autotune.measurement import FailureKind, Measurement
 from autotune.objective import Limit, reference_point, violations
-from autotune.plan import Plan, describe_limits
+from autotune.plan import Plan
+from autotune.plan_text import describe_limits
 from autotune.recipe import Recipe
 from autotune.search import evidence
 from autotune.search.choose import choose, front, losses, picks_of

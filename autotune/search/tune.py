@@ -88,7 +88,7 @@ def run_study(  # noqa: PLR0913 - the door to the loop: each is a part of the wo
         all_knobs() if knobs is None else knobs,
         as_asked(situation, plan.target),
         allow_approximate=plan.allow_approximate,
-        narrowed=plan.knobs,
+        narrowed=plan.narrowed,
     )
     space = without_what_cannot_fit(searched(whole, plan), plan, footprint)
     remedy = "Wait for it, or choose another name with --study."

@@ -10,7 +10,8 @@ from autotune.budget import Budget
 from autotune.errors import BudgetError
 from autotune.job import Job
 from autotune.measurement import Measurement, Outcome
-from autotune.plan import Plan, describe_limits
+from autotune.plan import Plan
+from autotune.plan_text import describe_limits
 from autotune.report.as_json import row_json, study_json
 from autotune.report.figures import rows
 from autotune.report.page import page
