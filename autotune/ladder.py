@@ -60,7 +60,7 @@ class Ladder:
         return self.rungs[0]
 
     def published_speedup(self, rung: Rung) -> float | None:
-        """Return how many times as fast as the first rung a rung was for the guide; None where it is not said.
+        """Return how many times as fast as the first rung a rung is by the guide; None where it is not said.
 
         >>> plain, fast = Rung(name="plain", latency_s=9.5), Rung(name="fast", latency_s=3.8)
         >>> ladder = Ladder(name="l", title="", source="", hardware="", model="demo", rungs=(plain, fast),

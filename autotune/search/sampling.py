@@ -18,7 +18,7 @@ from autotune.search.sampler import SpaceSampler
 from autotune.search.surrogate import Forecast
 from autotune.search.surrogate_sampler import SurrogateSampler
 from autotune.search.warm import SURE_PRESETS, Sources, warm_presets
-from autotune.space import SearchSpace
+from autotune.space import SearchSpace, key
 
 MOST = 20_000
 """Recipes that are tried one and all: more would take weeks."""
@@ -104,7 +104,7 @@ def searched(space: SearchSpace, plan: Plan) -> SearchSpace:
     """Return the space that a plan's sampler goes through.
 
     Where every recipe is tried, knobs that the plan does not name keep their default, unless it names none:
-    their combinations are too many for anybody to have meant them. So do those that no recipe of a list names.
+    their combinations are too many for anybody to have meant them. So do those that no listed recipe names.
 
     Args:
         space: Of all knobs, those that the plan names narrowed to its values.
