@@ -1,0 +1,5 @@
+"""The stages there are, in the order in which they run."""
+
+from tests.gpu_check.stage import Stage
+
+STAGES: tuple[Stage, ...] = ()
