@@ -119,7 +119,7 @@ def _commit() -> str:
 def machine_name(device: str) -> str:
     """Return a folder's name for a machine.
 
-    >>> machine_name("NVIDIA H200 (cuda, 139.8 GiB, capability 9.0)"), machine_name("AMD EPYC (cpu, 23.5 GiB)")
+    >>> machine_name("NVIDIA H200 (cuda, 139.8 GiB)"), machine_name("AMD EPYC (cpu, 23.5 GiB)")
     ('nvidia-h200', 'amd-epyc-cpu')
     """
     named, _, facts = device.partition(" (")
