@@ -5,7 +5,7 @@ import pytest
 from autotune.budget import Budget
 from autotune.errors import PlanError
 from autotune.plan import Plan
-from autotune.plan_file import parse_plan
+from autotune.plan_file import format_plan, parse_plan
 from autotune.workload import Workload
 
 
@@ -45,6 +45,17 @@ def test_objectives_and_goals_are_read_as_people_write_them() -> None:
     assert (500, "2.50 USD/h") == (plan.images, plan.price)
 
 
+def test_recipes_are_listed_by_name() -> None:
+    """Any name will do, and the plan is written as it was read."""
+    plan = parse_plan(
+        'sampler = "listed"\n[workload]\nmodel = "demo"\n'
+        '[recipes."fp16 + tf32"]\ndtype = "float16"\ntf32 = true\n[recipes.untuned]\n'
+    )
+
+    assert {"fp16 + tf32": {"dtype": "float16", "tf32": True}, "untuned": {}} == plan.recipes
+    assert plan == parse_plan(format_plan(plan))
+
+
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
@@ -53,6 +64,9 @@ def test_objectives_and_goals_are_read_as_people_write_them() -> None:
         ("[budget]\ntrails = 1", "There is no key 'trails' in [budget]. Did you mean 'trials'?"),
         ("[protocol]\ncalls = 1", "There is no key 'calls' in [protocol]. Did you mean 'calls_min'?"),
         ("[workload.x]\na = 1", "The workload cannot run: There is no key 'x' in [workload]."),
+        ("sampler = 'listed'", "The sampler is 'listed', and the plan lists no recipe."),
+        ("[recipes.a]\nsteps = 8", "The plan lists recipes, which the sampler 'surrogate' does not try."),
+        ("[recipes]\na = 8", "Recipe 'a' is 8. It must be settings"),
         ("limits = 8", "'limits' is 8. It must be a section: write [limits]."),
         ("[[budget]]\ntrials = 1", "'budget' is [{'trials': 1}]. It must be a section: write [budget]."),
         ("[limits]\nmemory = '8 X'", "'8 X' is no amount of memory."),

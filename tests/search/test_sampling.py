@@ -95,6 +95,38 @@ def test_knobs_that_the_plan_does_not_name_keep_their_default() -> None:
     assert space == searched(space, synthetic.plan(sampler="exhaustive"))
 
 
+def test_listed_recipes_are_tried_in_their_order_and_nothing_else() -> None:
+    """The untuned baseline comes first, a recipe that is listed twice is tried once, and then it is over."""
+    listed: dict[str, dict[str, Value]] = {
+        "half": {"dtype": "bfloat16"},
+        "fewer steps": {"steps": 12},
+        "half again": {"dtype": "bfloat16"},
+    }
+    plan = synthetic.plan(sampler="listed", recipes=listed)
+    space = space_of_few()
+    sampler = sampler_for(plan, space, frozen_choices(space))
+    study = optuna.create_study(direction="minimize", sampler=sampler)
+    proposed = []
+    while sampler.has_untried(study):
+        trial = study.ask(sampler.distributions)
+        proposed.append(space.recipe(trial.params).describe())
+        study.tell(trial, 1.0)
+
+    assert ["untuned", "dtype=bfloat16", "steps=12"] == proposed
+    assert ["untuned", "half", "fewer steps"] == [preset.name for preset in sampler.presets.values()]
+
+
+def test_a_listed_recipe_that_cannot_run_is_refused_by_its_name() -> None:
+    """Before any trial, with the reason."""
+    space = space_of_few()
+    conflict: dict[str, Value] = {"quantization": "int8_dynamic", "fuse_qkv": True}
+    assert space.why_not(conflict)
+    plan = synthetic.plan(sampler="listed", recipes={"mine": conflict})
+
+    with pytest.raises(PlanError, match=r"^Recipe 'mine' of the plan cannot run here\. "):
+        sampler_for(plan, space, frozen_choices(space))
+
+
 def _sampler(name: str) -> SpaceSampler:
     space = space_of_few()
     return sampler_for(synthetic.plan(sampler=name), space, frozen_choices(space))

@@ -355,3 +355,19 @@ def test_energy_that_nothing_tells_is_refused_at_the_baseline(tune: Tuner) -> No
     """A search for what cannot be measured ends before it costs anything."""
     with pytest.raises(AutotuneError, match="Take 'energy_j' out of 'objectives'"):
         tune(synthetic.plan(objectives=("latency_s", "energy_j")))
+
+
+def test_a_study_of_listed_recipes_ends_when_all_were_tried(tune: Tuner) -> None:
+    """Each trial has its recipe's name, the end says how many there were, and a second run adds nothing."""
+    events: list[Event] = []
+    plan = synthetic.plan(
+        sampler="listed",
+        recipes={"half": {"dtype": "bfloat16"}, "fewer steps": {"steps": 12}},
+        budget=Budget(gain=None),
+    )
+    study = tune(plan, listen=events.append)
+
+    assert ["untuned", "half", "fewer steps"] == [trial.preset for trial in study.trials]
+    assert reason(events) == "every valid recipe has been tried"
+    assert "3 of 3 recipes" in next(e for e in events if isinstance(e, StudyStopped)).seen.describe()
+    assert len(tune(plan).trials) == 3
