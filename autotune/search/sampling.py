@@ -15,6 +15,7 @@ from autotune.plan import Plan
 from autotune.search.presets import COUNT, Preset, presets
 from autotune.search.proposing import Aim
 from autotune.search.sampler import SpaceSampler
+from autotune.search.spread import Spread
 from autotune.search.surrogate import Forecast
 from autotune.search.surrogate_sampler import SurrogateSampler
 from autotune.search.warm import SURE_PRESETS, Sources, warm_presets
@@ -38,10 +39,10 @@ class RandomSampler(SpaceSampler):
 
 
 class ExhaustiveSampler(RandomSampler):
-    """The untuned baseline, then every valid recipe, in an order of chance that the seed fixes.
+    """The untuned baseline, then every valid recipe, each as unlike those before it as can be.
 
-    In that order the first half of a study is a fair sample of all of it, and no drift of the machine falls
-    on one value of a knob alone.
+    In that order every pair of values is seen soon, a study that ends early knows all parts of the space,
+    and no drift of the machine falls on one value of a knob alone. The seed and the space fix it.
     """
 
     def __init__(self, space: SearchSpace, choices: Mapping[str, tuple[Value, ...]], *, seed: int) -> None:
@@ -58,11 +59,10 @@ class ExhaustiveSampler(RandomSampler):
             )
 
     @cached_property
-    def _order(self) -> list[dict[str, Value]]:
+    def _order(self) -> Spread:
         """Every valid recipe, in the order in which they are tried."""
-        every = list(self._space.valid())
-        random.Random(self._seed).shuffle(every)
-        return every
+        space = self._space
+        return Spread(list(space.valid()), space.choices, first=space.defaults, seed=self._seed)
 
     def _proposals(self, study: Study, trial: FrozenTrial) -> Iterator[Settings]:
         del study, trial
