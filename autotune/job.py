@@ -34,6 +34,8 @@ class Protocol:
         confirm_rounds: Rounds in which the best recipes and the baseline are measured again, interleaved, in
             fresh processes, before a winner is named; 0 for none.
         finalists: How many recipes are measured again at most, beside the baseline.
+        floor: How many recipes that should change nothing are compared with the reference pictures before the
+            first trial, the untuned one first: the noise floor of likeness. 0 for none.
     """
 
     settle_min: int = 2
@@ -50,6 +52,7 @@ class Protocol:
     baseline_every: int = 10
     confirm_rounds: int = 3
     finalists: int = 5
+    floor: int = 4
 
     def bounds(self, call_s: float) -> tuple[int, int]:
         """Return how many calls are timed at least and at most, by the seconds that one takes.
@@ -79,7 +82,7 @@ class Protocol:
     def _why_out_of_range(self) -> str | None:
         least = {"settle_min": 0, "settle_max": 0, "calls_min": 1, "calls_max": 1, "pairs": 1, "finalists": 1}
         least |= dict.fromkeys(("settle_agreement", "interval", "timing_s", "busy_s", "retries"), 0)
-        least |= dict.fromkeys(("baseline_every", "confirm_rounds"), 0)
+        least |= dict.fromkeys(("baseline_every", "confirm_rounds", "floor"), 0)
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 return f"'{name}' is {getattr(self, name)}. It must be {bound} or more."

@@ -38,7 +38,9 @@ def main() -> None:
         situation = runner.probe(WORKLOAD, "cpu")
         space = build_space(all_knobs(), situation, allow_approximate=True)
         bench = _Bench(runner, space, Path(name))
-        floor = median([bench.similarity(settings) for settings in list(harmless(space))[1:]])
+        floor = median(
+            [bench.similarity(settings) for settings in list(harmless(space))[1 : Protocol().floor]]
+        )
         rows = [
             bench.row(name, {name: value}, floor)
             for name, choice in space.offered.items()

@@ -158,6 +158,15 @@ def test_the_noise_floor_is_measured_once(tune: Tuner) -> None:
     assert 3 == sum(check.purpose is Purpose.FLOOR for check in study.checks)
 
 
+def test_a_study_can_do_without_a_noise_floor(tune: Tuner) -> None:
+    """Where pictures mean nothing, or minutes are few: nothing is compared before the first trial."""
+    study = tune(synthetic.plan(budget=Budget(trials=2), protocol=replace(synthetic.ALONE, floor=0)))
+
+    assert study.noise_floor is None
+    assert 2 == len(study.measured())
+    assert all(check.purpose is not Purpose.FLOOR for check in study.checks)
+
+
 def test_a_finalist_is_judged_by_more_pictures(tune: Tuner) -> None:
     """A recipe whose pictures fall apart now and then is seen by the sixteen pairs of its confirmation."""
 
