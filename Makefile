@@ -18,19 +18,17 @@ TORCH_VERSION := 2.13.0
 DEMO_STUDY   := demo-study
 DEMO_COMMAND := $(BIN)/autotune tune demo --out $(DEMO_STUDY)
 CPU_STUDY    := studies/demo-cpu
-GPU_STUDY    := studies/gpu
 RECORD_STUDY := studies/search-cpu
 RECORD_WORK  := build/record
 # One core of the machine is kept for the recording alone; make record ALONE= takes whichever is free.
 ALONE        ?= taskset -c 1
-GPU_WORK     := build/gpu
 RUN          := $(BIN)/python
 
 # Compiled modules are kept: pip compiled none, and every trial server and test would compile torch again.
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check bench bench-measure bench-forecast bench-cases bench-tiers bench-search docs golden study record gpu-check gpu-tests gpu-study constraints clean
+.PHONY: help setup demo test test-fast check bench bench-measure bench-forecast bench-cases bench-tiers bench-search docs golden study record gpu-check gpu-wheels gpu-keep constraints clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -93,24 +91,23 @@ docs: setup ## Write the reference again from the code
 golden: setup ## Write the golden files again; review the diff
 	$(PYTEST) -m "golden and not gpu" --rewrite-golden -p no:randomly
 
-# On a machine whose Python already has everything: make gpu-check NO_SETUP=1 RUN=python3
-gpu-check: gpu-tests gpu-study ## On a machine with CUDA: the tests marked gpu and the demo study; results under studies/gpu
-	@test "$$(cat $(GPU_STUDY)/tests.exit)" = 0
+# One button, for minutes on a card: stages that go on where they ended. DEVICE=cpu proves all of it without a card;
+# STAGES=a,b runs some, MINUTES=5 ends in time, NAME=x names the results, FRESH=1 runs again what is done.
+# A bare machine without a network: NO_SETUP=1 RUN=python3 WHEELS=build/wheels installs only what its Python lacks;
+# PACK=file.tar.gz packs state and results after every stage, STATE=file.tar.gz goes on from it on the next machine.
+# Without make: python3 -m tests.gpu_check --help
+gpu-check: $(if $(NO_SETUP),,setup) ## All that only a CUDA card can show, in stages that go on; results under studies/gpu
+	$(RUN) -m tests.gpu_check --device $(or $(DEVICE),cuda) --minutes $(or $(MINUTES),9.5) \
+	  $(if $(STAGES),--stages $(STAGES)) $(if $(NAME),--name $(NAME)) $(if $(FRESH),--fresh) \
+	  $(if $(WHEELS),--wheels $(WHEELS)) $(if $(STATE),--state $(STATE)) $(if $(PACK),--pack $(PACK))
 
-gpu-tests: $(if $(NO_SETUP),,setup) ## The first half of gpu-check: what only a card can show
-	mkdir -p $(GPU_STUDY) $(GPU_WORK)
-	AUTOTUNE_REQUIRE=gpu AUTOTUNE_GPU_RESULTS=$(GPU_STUDY) $(RUN) -m pytest -m gpu --junitxml=$(GPU_STUDY)/tests.xml tests/gpu; \
-	  echo $$? > $(GPU_STUDY)/tests.exit
-	$(RUN) -m autotune doctor --json > $(GPU_STUDY)/doctor.json || true
+# HAVE=file names what the machine has, as pip freeze prints it: less is carried, and what is unmet is said.
+gpu-wheels: setup ## Download into build/wheels what a bare machine lacks for gpu-check; PYTHON_VERSION=3.12 is its Python
+	$(BIN)/python -m tests.gpu_check.carry --python $(or $(PYTHON_VERSION),3.12) $(if $(HAVE),--have $(HAVE))
 
-gpu-study: $(if $(NO_SETUP),,setup) ## The second half: the demo model tuned, confirmed, exported and verified
-	mkdir -p $(GPU_STUDY) $(GPU_WORK)
-	$(RUN) -m autotune tune $(GPU_STUDY)/plan.toml --storage $(GPU_WORK)/study.db
-	$(RUN) -m autotune show gpu-demo --storage $(GPU_WORK)/study.db > $(GPU_STUDY)/front.txt
-	$(RUN) -m autotune show gpu-demo --all --json --storage $(GPU_WORK)/study.db > $(GPU_STUDY)/demo.json
-	$(RUN) -m autotune export gpu-demo -o $(GPU_STUDY)/recipe.json --pick fastest --force --storage $(GPU_WORK)/study.db
-	$(RUN) -m autotune report gpu-demo -o $(GPU_STUDY)/report.html --force --storage $(GPU_WORK)/study.db
-	$(RUN) -m autotune verify $(GPU_STUDY)/recipe.json --json > $(GPU_STUDY)/verify.json; echo $$? > $(GPU_STUDY)/verify.exit
+gpu-keep: setup ## Keep what another machine packed: STATE=file.tar.gz; results under studies/gpu, and in the README
+	$(BIN)/python -m tests.gpu_check.pack unpack $(STATE)
+	$(BIN)/python -m tests.gpu_check.readme
 
 study: setup ## The demo model with every knob of a CPU, a quarter of an hour; results under studies/demo-cpu
 	mkdir -p build/study

@@ -72,7 +72,7 @@ def run_module(module: str, arguments: Sequence[str | Path], where: Where) -> Ra
     except subprocess.TimeoutExpired:
         was_stopped = True
         out, err = _end(process)
-    except KeyboardInterrupt:
+    except BaseException:  # Ctrl-C, or the check's own alarm: no command outlives it
         _end(process)
         raise
     code = process.returncode
@@ -88,11 +88,14 @@ def _wait(process: subprocess.Popen[str], seconds: float) -> tuple[str, str]:
 
 def _end(process: subprocess.Popen[str]) -> tuple[str, str]:
     """Ctrl-C, a second one, and a kill of the whole session; the time between them is bounded."""
-    for number, seconds in ((signal.SIGINT, GRACE_S), (signal.SIGINT, _SECOND_S)):
-        process.send_signal(number)
-        try:
-            return _wait(process, seconds)
-        except subprocess.TimeoutExpired:
-            continue
-    os.killpg(process.pid, signal.SIGKILL)
+    try:
+        for number, seconds in ((signal.SIGINT, GRACE_S), (signal.SIGINT, _SECOND_S)):
+            process.send_signal(number)
+            try:
+                return _wait(process, seconds)
+            except subprocess.TimeoutExpired:
+                continue
+    finally:
+        if process.poll() is None:  # also where the waiting itself was interrupted
+            os.killpg(process.pid, signal.SIGKILL)
     return _wait(process, _SECOND_S)

@@ -1,0 +1,112 @@
+"""README: what the GPU check found, written into the README from the committed results alone."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.gpu_check.machine import ROOT
+from tests.gpu_check.stage import Stage, Status, kept
+from tests.gpu_check.summary import lines_of
+
+START, END = "<!-- gpu-check -->", "<!-- /gpu-check -->"
+SHOWN = ("goals", "guides", "studies")
+"""Stages whose findings stand in the README; those of the others are on the machine's page."""
+_FACTS = ("torch", "diffusers", "transformers", "nvidia driver")
+
+
+def write(readme: Path, results: Path) -> None:
+    """Put the section between the markers of the README.
+
+    Args:
+        readme: Has both markers, once each.
+        results: Holds a folder for each machine.
+
+    Raises:
+        SystemExit: The README has no such markers.
+    """
+    text = readme.read_text(encoding="utf-8")
+    if text.count(START) != 1 or text.count(END) != 1:
+        raise SystemExit(
+            f"{readme} needs the lines {START} and {END} once each: the results go between them."
+        )
+    before, rest = text.split(START)
+    after = rest.split(END)[1]
+    readme.write_text(f"{before}{START}\n{section(results)}\n{END}{after}", encoding="utf-8")
+
+
+def section(results: Path, stages: Sequence[Stage] | None = None) -> str:
+    """Return the section: each card with what was found and what was not measured, then the proofs.
+
+    Args:
+        results: Holds a folder for each machine.
+        stages: In their order; all there are if left out.
+    """
+    if stages is None:
+        from tests.gpu_check.stages import STAGES
+
+        stages = STAGES
+    checks = {file.parent: kept(file.parent, file.name) for file in sorted(results.glob("*/check.json"))}
+    cards = {folder: check for folder, check in checks.items() if check.get("device") == "cuda"}
+    blocks = [_card(folder, check, stages) for folder, check in cards.items()]
+    if not cards:
+        blocks.append("No GPU has been measured yet: `make gpu-check` is the button for a machine with CUDA.")
+    proofs = [_link(folder, results) for folder in checks if folder not in cards]
+    if proofs:
+        blocks.append(
+            "The check itself is proved on a CPU, with the demo model; that says nothing of a card: "
+            f"{', '.join(proofs)}."
+        )
+    return "\n\n".join(blocks)
+
+
+def _card(folder: Path, check: dict[str, Any], stages: Sequence[Stage]) -> str:
+    """What was found on a card, what was not measured, and where all of it is."""
+    machine = check.get("machine", {})
+    facts = [f"{name} {machine[name]}" for name in _FACTS if name in machine]
+    dates = sorted({known["at"][:10] for known in check["stages"].values()})
+    lines = [f"### {machine.get('device', folder.name)}", ""]
+    lines += [f"{', '.join([*facts, *dates])}. All of it: {_link(folder, folder.parent)}.", ""]
+    by_name = {stage.name: stage for stage in stages}
+    for name in SHOWN:
+        found = lines_of(by_name[name], folder) if name in by_name and name in check["stages"] else []
+        lines += [*found, ""] if found else []
+    missing = [line for stage in stages if (line := _why_not_whole(stage, check))]
+    lines += (
+        ["Not measured, or not to its end:", "", *missing] if missing else ["All stages ran to their end."]
+    )
+    return "\n".join(lines)
+
+
+def _why_not_whole(stage: Stage, check: dict[str, Any]) -> str:
+    known = check["stages"].get(stage.name)
+    if known is None:
+        return f"- {stage.title}: not measured."
+    if known["status"] == Status.DONE:
+        return ""
+    return f"- {stage.title}: {known['status']}. {known['message']}"
+
+
+def _link(folder: Path, results: Path) -> str:
+    shown = "studies/gpu" if results.name == "gpu" else results.name
+    return f"[{folder.name}]({shown}/{folder.name}/README.md)"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the section, or say whether it is stale: 1 where it is."""
+    parser = argparse.ArgumentParser(prog="python -m tests.gpu_check.readme", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where it is stale")
+    asked = parser.parse_args(arguments)
+    readme, results = ROOT / "README.md", ROOT / "studies" / "gpu"
+    if not asked.check:
+        write(readme, results)
+        return 0
+    if f"{START}\n{section(results)}\n{END}" in readme.read_text(encoding="utf-8"):
+        return 0
+    print(f"{readme} is stale: python -m tests.gpu_check.readme")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
