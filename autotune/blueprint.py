@@ -41,7 +41,8 @@ class Blueprint:
         prediction: Its prediction type: "epsilon", "v_prediction", "sample" or "flow".
         facts: Numbers and names that knobs need, such as "vae_scale_factor", "vae_sample_size",
             "latent_channels", "default_size_px", "weights" (digest of the weight files), "tiny_vae" (where a
-            Tiny AutoEncoder for these latents is found).
+            Tiny AutoEncoder for these latents is found), "denoisers" (the folder inside the model's of each
+            further denoiser, by the name that a recipe gives it).
     """
 
     pipeline_class: str

@@ -159,6 +159,8 @@ class Setup:
         call: Keyword arguments of every call of the pipeline.
         is_placed: Set by a knob that has put the pipeline on its device itself (offloading).
         notes: Evidence that knobs leave for their own `applied`.
+        draw: For a model without weights: returns a part of a class, with random weights of a number format,
+            from the folder of its configuration. None for a model that has weights.
     """
 
     workload: Workload
@@ -171,6 +173,7 @@ class Setup:
     call: dict[str, Any] = field(default_factory=dict)
     is_placed: bool = False
     notes: dict[str, Any] = field(default_factory=dict)
+    draw: Callable[[Any, str, Any], Any] | None = None
 
 
 def always_compatible(settings: Settings, situation: Situation) -> str | None:

@@ -5,15 +5,17 @@ from autotune.knobs._swaps import why_no_such_folder, why_not_swapped
 
 
 def domain(situation: Situation) -> Choice:
-    """Offer nothing by itself: only the user knows which one draws alike."""
+    """Offer nothing by itself: only the user knows which one draws alike, or wants one of random weights."""
     blueprint = situation.blueprint
     if blueprint.denoiser is None:
         return Choice(("own",), why="this pipeline has no denoiser that is known here")
     if "transformer_2" in blueprint.parts:
         return Choice(("own",), why="two denoisers take turns here, and this knob swaps one")
+    known = blueprint.facts.get("denoisers")
     return Choice(
         ("own",),
         why="name another one: --knob swap_denoiser=own,FOLDER (or a hub id)",
+        on_request=tuple(known) if isinstance(known, dict) else (),
         open_to="the folder or hub id of another denoiser of the same class",
     )
 
@@ -21,6 +23,7 @@ def domain(situation: Situation) -> Choice:
 def turn(setup: Setup, value: str) -> None:
     """Load the other denoiser, once its configuration was seen to fit, in the number format of its place."""
     import pathlib
+    from typing import Any
 
     import torch
 
@@ -28,6 +31,11 @@ def turn(setup: Setup, value: str) -> None:
     name = "unet" if getattr(pipeline, "unet", None) is not None else "transformer"
     own = getattr(pipeline, name)
     kind, folder = type(own), pathlib.Path(value).expanduser()
+    # An architecture has no weights: inside its folder are the configurations of other denoisers.
+    known: Any = setup.facts.get("denoisers") or {}
+    draw = setup.draw if value in known else None
+    if draw is not None:
+        folder = pathlib.Path(setup.model_path, known[value])
     source = str(folder) if folder.is_dir() else value
     where: dict[str, str] = {"subfolder": name}
     try:
@@ -70,7 +78,10 @@ def turn(setup: Setup, value: str) -> None:
     differing = [f"{width} is {its}, not {ours}" for width, ours, its in there if its != ours]
     if differing:
         raise ValueError(f"The {name} of '{value}' does not fit this pipeline: {'; '.join(differing)}.")
-    other = kind.from_pretrained(source, dtype=own.dtype, use_safetensors=True, **where).eval()
+    if draw is not None:
+        other = draw(kind, source, own.dtype)
+    else:
+        other = kind.from_pretrained(source, dtype=own.dtype, use_safetensors=True, **where).eval()
     setattr(pipeline, name, other)
     setup.notes[f"swapped_{name}"] = (value, other)
 
@@ -78,7 +89,8 @@ def turn(setup: Setup, value: str) -> None:
 def conflict(settings: Settings, situation: Situation) -> str | None:
     """Refuse a folder that does not exist."""
     value = str(settings.get("swap_denoiser", "own"))
-    if value == "own":
+    known = situation.blueprint.facts.get("denoisers")
+    if value == "own" or (isinstance(known, dict) and value in known):
         return None
     missing = why_no_such_folder(value)
     if missing:

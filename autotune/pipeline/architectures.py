@@ -22,6 +22,9 @@ from autotune.errors import UnknownName
 PREFIX = "arch:"
 MARK = "architecture.json"
 """A file of this name marks a folder without weights."""
+_LAYOUT = 2  # raised when something else is written for the same description
+_DENOISERS = "denoisers"
+"""The subfolder with the configurations of denoisers that can take the place of the model's own."""
 
 
 def architecture_names() -> tuple[str, ...]:
@@ -63,6 +66,19 @@ def architecture_folder(model: str) -> Path:
     return folder
 
 
+def other_denoisers(folder: Path) -> dict[str, str]:
+    """Return the denoisers that fit an architecture beside its own, such as a distilled one.
+
+    Args:
+        folder: Of the architecture.
+
+    Returns:
+        Where in the folder each one's configuration is, by its name: {"arch:small": "denoisers/small"}.
+    """
+    found = sorted(file.parent.name for file in (folder / _DENOISERS).glob("*/config.json"))
+    return {f"{PREFIX}{name}": f"{_DENOISERS}/{name}" for name in found}
+
+
 def cache_folder() -> Path:
     """Return where autotune keeps what can be made again: `$XDG_CACHE_HOME/autotune`."""
     base = os.environ.get("XDG_CACHE_HOME", "")
@@ -81,15 +97,16 @@ def _described(name: str) -> dict[str, Any]:
     import transformers
 
     model = _table()["models"][name]
-    parts = {part: module_config(module) for part, module in model["parts"].items()}
+    modules = {**model["parts"], **model.get("denoisers", {})}
+    parts = {part: module_config(module) for part, module in modules.items()}
     versions = {"diffusers": diffusers.__version__, "transformers": transformers.__version__}
-    return {"name": name, "model": model, "parts": parts, "versions": versions}
+    return {"name": name, "model": model, "parts": parts, "versions": versions, "layout": _LAYOUT}
 
 
 def module_config(name: str) -> dict[str, Any]:
     """Return a module's class and configuration, with what it takes over from another filled in."""
-    own = dict(_table()["modules"][name])
-    like = own.pop("like", "")
+    own = {key: None if value == "none" else value for key, value in _table()["modules"][name].items()}
+    like = str(own.pop("like", ""))
     return {**(module_config(like) if like else {}), **own}
 
 
@@ -110,9 +127,9 @@ def build_module(config: Mapping[str, Any]) -> Any:
 def _write(folder: Path, name: str) -> None:
     """Write configurations, tokenizers and scheduler; of the weights only those of the Tiny AutoEncoder."""
     import diffusers
-    import torch
 
     from autotune.pipeline import letters
+    from autotune.pipeline.random_weights import draw_tiny_vae
 
     model = _table()["models"][name]
     index: dict[str, Any] = {"_class_name": model["pipeline"], "_diffusers_version": diffusers.__version__}
@@ -122,6 +139,8 @@ def _write(folder: Path, name: str) -> None:
         is_diffusers = hasattr(diffusers, type(module).__name__)
         (module.save_config if is_diffusers else module.config.save_pretrained)(folder / part)
         index[part] = ["diffusers" if is_diffusers else "transformers", type(module).__name__]
+    for other, module_name in model.get("denoisers", {}).items():
+        build_module(module_config(module_name)).save_config(folder / _DENOISERS / other)
     makers = {"clip": letters.clip_tokenizer, "t5": letters.t5_tokenizer}
     for part, kind in model["tokenizers"].items():
         tokenizer = makers[kind]()
@@ -131,7 +150,5 @@ def _write(folder: Path, name: str) -> None:
     getattr(diffusers, model["scheduler"]["class"])(**options).save_pretrained(folder / "scheduler")
     index["scheduler"] = ["diffusers", model["scheduler"]["class"]]
     tiny = {key: value for key, value in module_config(model["tiny_vae"]).items() if key != "class"}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        diffusers.AutoencoderTiny(**tiny).save_pretrained(folder / "vae_tiny")
+    draw_tiny_vae(tiny).save_pretrained(folder / "vae_tiny")
     (folder / "model_index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")

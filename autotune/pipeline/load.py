@@ -11,7 +11,7 @@ from autotune.knob import Knob, Settings, Setup, Situation, Stage, Value
 from autotune.knobs import all_knobs
 from autotune.pipeline.architectures import is_architecture
 from autotune.pipeline.calls import fixed_arguments, plain_arguments
-from autotune.pipeline.random_weights import draw_pipeline
+from autotune.pipeline.random_weights import draw_part, draw_pipeline
 from autotune.recipe import Recipe, parse_recipe
 from autotune.space import why_value_not_offered
 from autotune.workload import Workload
@@ -58,7 +58,7 @@ def load_stage(setup: Setup, chosen: Settings) -> None:
         loading["trust_remote_code"] = True
     folder = Path(setup.model_path)
     if is_architecture(folder):
-        setup.pipeline = draw_pipeline(folder, loading)
+        setup.pipeline, setup.draw = draw_pipeline(folder, loading), draw_part
     else:
         loading |= _without_checker(folder)
         setup.pipeline = DiffusionPipeline.from_pretrained(setup.model_path, **loading)

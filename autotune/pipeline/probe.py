@@ -11,7 +11,7 @@ import torch
 from autotune.blueprint import Blueprint, Json, Part
 from autotune.errors import ModelError
 from autotune.knob import Situation
-from autotune.pipeline.architectures import is_architecture
+from autotune.pipeline.architectures import is_architecture, other_denoisers
 from autotune.pipeline.machine import read_target, resolve_device
 from autotune.pipeline.models import model_folder, weights_digest
 from autotune.pipeline.sizes import resolve_size, size_facts
@@ -176,7 +176,9 @@ def _scheduler(folder: Path) -> tuple[str, str]:
 
 def _facts(folder: Path, pipeline_class: Any, modules: dict[str, torch.nn.Module]) -> dict[str, Json]:
     class_name = pipeline_class.__name__
-    facts: dict[str, Json] = {"random_weights": True} if is_architecture(folder) else {}
+    facts: dict[str, Json] = {}
+    if is_architecture(folder):
+        facts |= {"random_weights": True, "denoisers": {**other_denoisers(folder)}}
     denoiser = next((name for name in ("unet", "transformer") if name in modules), None)
     vae: Any = modules.get("vae")
     if denoiser:

@@ -44,6 +44,42 @@ def draw_pipeline(folder: Path, loading: Mapping[str, Any]) -> Any:
     return getattr(diffusers, index["_class_name"])(**components, **options)
 
 
+def draw_part(cls: Any, folder: str, dtype: torch.dtype) -> Any:
+    """Return a part with random weights, on the CPU, as `from_pretrained` would have loaded it.
+
+    Args:
+        cls: Its class, of diffusers or transformers.
+        folder: Holds its config.json.
+        dtype: Of its weights, but for those that the class keeps in 32 bits.
+    """
+    return _without_weights(cls, Path(folder), dtype)
+
+
+def draw_tiny_vae(options: Mapping[str, Any]) -> Any:
+    """Return a Tiny AutoEncoder with random weights, whose pictures are no more flat than others.
+
+    It has no norms, so that torch's own initialisation leaves next to nothing of its input after some thirty
+    layers: such pictures would be taken for a failure. The last layer is scaled until the brightness of
+    pictures from latents of a common size spreads by 0.15 around 0.5. Reckoned in 64 bits and rounded, so
+    that every machine gets the same weights.
+
+    Args:
+        options: Of its class.
+    """
+    import diffusers
+
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(_SEED)
+        tiny: Any = diffusers.AutoencoderTiny(**options).eval().double()
+        latents = 2 * torch.randn(1, tiny.config.latent_channels, 16, 16, dtype=torch.float64)
+        pictures = tiny.decode(latents).sample / 2 + 0.5
+        gain = (0.15 / pictures.std((0, 2, 3))).round(decimals=3)
+        last = tiny.decoder.layers[-1]
+        last.weight *= gain[:, None, None, None]
+        last.bias.copy_((last.bias - pictures.mean((0, 2, 3)).round(decimals=6)) * gain + 0.5)
+    return tiny.float()
+
+
 def draw_weights(module: torch.nn.Module, dtype: torch.dtype) -> None:
     """Give memory and values to the parameters of a module that was built without: small normal numbers.
 

@@ -1,5 +1,6 @@
 """Parts named by the user: loaded from wherever they lie, or refused with what does not fit."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from autotune.errors import PlanError
 from autotune.knob import Situation, Value
 from autotune.knobs import all_knobs, knob_named
+from autotune.pipeline.architectures import MARK
 from autotune.pipeline.load import TurnError, why_not_applied
+from autotune.pipeline.probe import situate
 from autotune.space import build_space
 from tests.knobs.conftest import FAMILIES
 from tests.knobs.workbench import difference, pictures_of, turned
@@ -91,6 +94,28 @@ def test_another_part_than_the_one_loaded_is_found(
 
     setup.pipeline.unet = turned(folder_of(name), situated(name), {}).pipeline.unet
     assert "not the one that was loaded" in str(DENOISER.applied(setup, where))
+
+
+def test_an_architecture_offers_the_denoisers_that_its_folder_holds(
+    tmp_path: Path, folder_of: Folders, situated: Situations
+) -> None:
+    """They are drawn at random like the rest, and the knob says them by name."""
+    here, folder, value = situated("stable_diffusion"), tmp_path / "model", "arch:small"
+    shutil.copytree(folder_of("stable_diffusion"), folder)
+    (folder / MARK).write_text("{}", encoding="utf-8")
+    small_unet().save_config(folder / "denoisers" / "small")
+    situation = situate(folder, here.workload, here.target)
+    settings: dict[str, Value] = {"swap_denoiser": value, "dtype": "bfloat16"}
+    space = build_space(all_knobs(), situation, narrowed={"swap_denoiser": ["own", value]})
+    setup = turned(folder, situation, settings)
+
+    assert DENOISER.domain(situation).on_request == (value,)
+    assert space.why_not(settings) is None
+    assert "There is no folder 'arch:small'" in str(DENOISER.conflict(settings, here))
+    assert bool(torch.isfinite(pictures_of(setup)).all())
+    assert setup.pipeline.unet.mid_block is None
+    assert setup.pipeline.unet.dtype == torch.bfloat16
+    assert why_not_applied(setup, settings) is None
 
 
 @pytest.mark.parametrize("model", FAMILIES)
