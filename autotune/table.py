@@ -1,4 +1,4 @@
-"""Table: what every recipe of a space was measured to come to, in one small file, to be replayed."""
+"""Table: what recipes of a space were measured to come to, all or some, in one small file, to be replayed."""
 
 import gzip
 import io
@@ -66,14 +66,15 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """What every recipe of a space was measured to come to, on one machine, making the same pictures.
+    """What recipes of a space were measured to come to, on one machine, making the same pictures.
 
     Attributes:
         name: Its name.
         situation: Where, of what, making what.
-        plans: The studies that measured it; the values that they searched make the space.
+        plans: The studies that measured it; the values that they searched make the space. Where a study is
+            not at its end, not all of that is among the rows.
         choices: Each knob's values, the default first.
-        rows: Every recipe once for each role, the untuned baseline first.
+        rows: Every recipe that was measured, once for each role, the untuned baseline first.
         machine_sd: Relative standard deviation of the untuned baseline's latency between fresh processes;
             None where it was measured once.
     """

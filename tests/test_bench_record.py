@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from autotune.errors import UsageError
+from autotune.footprint import Footprint
 from autotune.knob import Settings, Value
 from autotune.measurement import Failure, FailureKind, Measurement, Outcome
 from autotune.recipe import Recipe
 from autotune.search.study import Study
 from autotune.store.records import CheckRecord, Purpose, TrialRecord, TrialState
 from tests.bench.pace import at_pace
-from tests.bench.record import merged
+from tests.bench.record import foretold, merged
 from tests.search import synthetic
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -80,6 +81,16 @@ def test_what_two_studies_measured_is_one_table() -> None:
     ]
     assert 1 == sum(row.role == "pictures" for row in table.rows)
     assert ["first", "second"] == [plan.study for plan in table.plans]
+
+
+def test_forecasts_come_afterwards() -> None:
+    """They need the model's footprint and no machine: each trial gets one for every stage."""
+    table = merged("one", [study("one", trial(1, {}), trial(2, {"steps": 8}), choices={"steps": (20, 8)})])
+    found = foretold(table, Footprint(pipeline_class="StableDiffusionPipeline"))
+
+    assert all({"load"} < row.forecast.keys() for row in found.rows if row.role == "trial")
+    assert all(not row.forecast for row in (*table.rows, *found.rows) if row in table.rows)
+    assert [row.outcome for row in table.rows] == [row.outcome for row in found.rows]
 
 
 def test_times_are_brought_to_one_pace() -> None:

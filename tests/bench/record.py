@@ -2,13 +2,13 @@
 
 The studies made the same pictures of the same model on the same machine, each with other values of knobs.
 What they measured is put together: a recipe that several of them tried counts as the first one saw it, and
-all times are brought to one pace of the machine.
+all times are brought to one pace of the machine. A study that is not at its end makes a table of what it has.
 """
 
 import argparse
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -23,17 +23,16 @@ from autotune.search.study import Study, read_study
 from autotune.store.engine import open_database
 from autotune.store.history import study_names
 from autotune.store.records import CheckRecord, Purpose, TrialRecord
-from autotune.table import Row, Table, write_table
+from autotune.table import Row, Table, read_table, write_table
 from tests.bench.pace import Pace, at_pace, pace_of, since_epoch, spread
 
 
-def merged(name: str, studies: Sequence[Study], footprint: Footprint | None = None) -> Table:
-    """Return the table of what some studies measured.
+def merged(name: str, studies: Sequence[Study]) -> Table:
+    """Return the table of what some studies measured, without forecasts.
 
     Args:
         name: Of the table.
         studies: What was measured; the first one's situation is the table's.
-        footprint: Of the model: with it, each row has the forecast of its memory.
 
     Raises:
         UsageError: The studies differ in the model, the pictures or the machine.
@@ -46,28 +45,42 @@ def merged(name: str, studies: Sequence[Study], footprint: Footprint | None = No
     for study, pace in zip(studies, paces, strict=True):
         for digest, row in _rows_of(study, pace, usual=paces[0].usual):
             rows.setdefault((digest, row.role), row)
-    target = first.situation.target
-    kept = [
-        replace(
-            row,
-            forecast={
-                stage: need.expected
-                for stage, need in forecast(row.changed, footprint, target).device.items()
-            },
-        )
-        if footprint is not None and row.role == "trial"
-        else row
-        for row in rows.values()
-    ]
     return Table(
         name=name,
         situation=_without_places(first.situation),
         plans=tuple(study.plan for study in studies),
         choices=_choices(studies),
         # The baseline first, then by settings: the same table whatever the order in which trials came.
-        rows=tuple(sorted(kept, key=lambda row: (row.role != "trial", len(row.changed), str(row.changed)))),
+        rows=tuple(
+            sorted(rows.values(), key=lambda row: (row.role != "trial", len(row.changed), str(row.changed)))
+        ),
         machine_sd=spread(paces),
     )
+
+
+def foretold(table: Table, footprint: Footprint) -> Table:
+    """Return a table with the forecast of each recipe's memory.
+
+    Args:
+        table: What was measured, on whichever machine.
+        footprint: Of its model and workload, which is the same on every machine.
+    """
+
+    def with_forecast(row: Row) -> Row:
+        needs = forecast(row.changed, footprint, table.situation.target).device
+        return replace(row, forecast={stage: need.expected for stage, need in needs.items()})
+
+    rows = (with_forecast(row) if row.role == "trial" else row for row in table.rows)
+    return replace(table, rows=tuple(rows))
+
+
+def studies_in(databases: Iterable[Path]) -> list[Study]:
+    """Return the studies of some database files whose untuned baseline was measured, in their order."""
+    found: list[Study] = []
+    for path in databases:
+        with open_database(f"sqlite:///{path}") as database:
+            found += [read_study(database, name) for name in study_names(database)]
+    return [study for study in found if (first := study.baseline()) is not None and first.measurement]
 
 
 def _rows_of(study: Study, pace: Pace, *, usual: float) -> Iterator[tuple[str, Row]]:
@@ -123,23 +136,31 @@ def _without_places(situation: Situation) -> Situation:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the databases, forecast every recipe and write the table."""
+    """Read the databases, forecast every recipe and write the table; without one, forecast a table's again.
+
+    The forecasts need no GPU: a table that was recorded where minutes are few gets them afterwards.
+    """
     parser = argparse.ArgumentParser(prog="python -m tests.bench.record", description=main.__doc__)
     parser.add_argument(
-        "databases", nargs="+", type=Path, help="database files, the first one's baseline counts"
+        "databases", nargs="*", type=Path, help="database files, the first one's baseline counts"
     )
     parser.add_argument(
         "-o", "--output", type=Path, required=True, help="the table, such as x/table.jsonl.gz"
     )
-    parser.add_argument("--name", required=True, help="its name")
+    parser.add_argument("--name", default="table", help="its name")
     asked = parser.parse_args(arguments)
-    studies = []
-    for path in asked.databases:
-        with open_database(f"sqlite:///{path}") as database:
-            studies += [read_study(database, name) for name in study_names(database)]
+    if asked.databases:
+        studies = studies_in(asked.databases)
+        if not studies:
+            raise SystemExit(
+                "None of the studies has a measured baseline yet. Let one go on for some trials."
+            )
+        table = merged(asked.name, studies)
+    else:
+        table = read_table(asked.output)
     with LocalRunner() as runner:
-        footprint, _ = runner.footprint(studies[0].situation.workload, studies[0].situation.target.device)
-    table = merged(asked.name, studies, footprint)
+        footprint, _ = runner.footprint(table.situation.workload)
+    table = foretold(table, footprint)
     write_table(table, asked.output)
     hours = sum(row.seconds for row in table.rows) / 3600
     sys.stdout.write(f"{asked.output}: {len(table.rows)} rows, {hours:.1f} h of measuring\n")

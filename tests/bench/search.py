@@ -20,7 +20,7 @@ import optuna
 from tests.bench import search_picture, search_readme
 from tests.bench.problem import Problem
 from tests.bench.problems.mild import mild
-from tests.bench.problems.recorded import problem_from_table
+from tests.bench.problems.recorded import problem_from_table, recorded_recipes
 from tests.bench.problems.rough import rough
 from tests.bench.search_methods import OURS, methods
 from tests.bench.search_play import Method, Run, tree_of
@@ -35,6 +35,10 @@ TRIALS = 100
 BEST_TRIALS = 200
 """Of the clairvoyant."""
 TABLES = Path("studies/search-cpu")
+RECORDED = Path("studies/gpu")
+"""Where `make gpu-check` leaves a table in a folder for each machine."""
+ENOUGH = 60
+"""Recipes of a table that was not recorded to its end: with fewer, a search is over before it has begun."""
 _SUFFIX = ".jsonl.gz"
 
 
@@ -72,14 +76,22 @@ def main() -> None:
         _write(told, speed, text, Path(asked.out))
 
 
-def known_problems(tables: Path = TABLES) -> dict[str, Callable[[], Problem]]:
+def known_problems(tables: Path = TABLES, recorded: Path = RECORDED) -> dict[str, Callable[[], Problem]]:
     """Return what makes each problem: synthetic ones, and of each recorded table two.
 
     In the second of them only what is faster and smaller than the untuned recipe counts.
+
+    Args:
+        tables: Folder of tables of whole spaces.
+        recorded: Folder of a folder for each machine, whose table is a problem of the machine's name where it
+            has `ENOUGH` recipes.
     """
     found: dict[str, Callable[[], Problem]] = {"mild": mild, "rough": rough}
-    for file in sorted(tables.glob(f"*{_SUFFIX}")):
-        name = file.name.removesuffix(_SUFFIX)
+    files = {file.name.removesuffix(_SUFFIX): file for file in sorted(tables.glob(f"*{_SUFFIX}"))}
+    for file in sorted(recorded.glob(f"*/table{_SUFFIX}")):
+        if recorded_recipes(file) >= ENOUGH:
+            files.setdefault(file.parent.name, file)
+    for name, file in files.items():
         found[name] = partial(problem_from_table, file)
         found[f"{name}-1x"] = partial(problem_from_table, file, at_most=1.0)
     return found
