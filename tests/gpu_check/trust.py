@@ -1,0 +1,134 @@
+"""Stage "trust": how far measurements on this machine can be trusted, by experiments kept one by one.
+
+What of them can be shown on a CPU is shown there on the demo model; the rest says why it is not possible.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autotune.runners.local import LocalRunner
+from tests.gpu_check import trust_floor as floor
+from tests.gpu_check import trust_forecast as forecasts
+from tests.gpu_check import trust_memory as memory
+from tests.gpu_check import trust_raw as raw
+from tests.gpu_check import trust_timing as timing
+from tests.gpu_check.stage import Ended, Stage, Status, Where, kept
+from tests.gpu_check.trust_trials import KEPT, Finding, OutOfTime, Trials
+
+_TITLE = "How far measurements on this machine can be trusted"
+_EXPERIMENTS: tuple[Callable[[Trials], None], ...] = (
+    raw.measure_server,
+    raw.measure_device,
+    timing.measure_spread,
+    floor.measure_floor,
+    timing.measure_large_spread,
+    memory.measure_caps,
+    forecasts.measure_recipes,
+    floor.measure_drift,
+    memory.measure_least,
+    timing.measure_settling,
+    memory.measure_graph_caps,
+    memory.measure_large_least,
+)
+"""In order of worth: what a further run would otherwise have to wait for comes last."""
+
+
+def run(where: Where) -> Ended:
+    """Measure what is not known yet, then what failed in earlier runs, and forecast all that was measured."""
+    found: dict[str, dict[str, Finding]] = where.kept(KEPT) or {}
+    where.keep(KEPT, found)
+    (where.work / "trust").mkdir(parents=True, exist_ok=True)
+    waiting: list[str] = []
+    with LocalRunner() as runner:
+        trials = Trials(where=where, runner=runner, found=found)
+        for experiment in (*_EXPERIMENTS, forecasts.make_forecasts):
+            _try(experiment, trials, waiting)
+        trials.is_retrying = True
+        for experiment in _EXPERIMENTS if not waiting else ():
+            _try(experiment, trials, waiting)
+    findings = [(f"{name}: {item}", one) for name, items in found.items() for item, one in items.items()]
+    failed = [f"{name} ({one['failure']})" for name, one in findings if is_fault(one)]
+    impossible = sum("impossible" in one for _, one in findings)
+    done = f"{len(findings) - len(failed) - impossible} findings, {impossible} not possible here"
+    if waiting:
+        return Ended(status=Status.PARTIAL, message=f"{done}. Waiting: {', '.join(waiting)}.")
+    if failed:
+        return Ended(status=Status.FAILED, message=f"{done}. Failed: {'; '.join(failed)}")
+    return Ended(status=Status.DONE, message=f"{done}.")
+
+
+def _try(experiment: Callable[[Trials], None], trials: Trials, waiting: list[str]) -> None:
+    """Make an experiment; note where it waits for more time."""
+    try:
+        experiment(trials)
+    except OutOfTime as item:
+        waiting.append(str(item))
+
+
+def is_fault(finding: Finding) -> bool:
+    """Whether an item failed; a recipe that does not run under a cap is a finding, and no fault.
+
+    >>> is_fault({"failure": "crash: signal 11"}), is_fault({"under": {"failure": "out of memory: …"}})
+    (True, False)
+    """
+    return "failure" in finding
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Section:
+    """A part of the page: its heading, and what writes it from the findings of its experiment."""
+
+    experiment: str
+    heading: str
+    write: Callable[[Mapping[str, Finding]], list[str]]
+
+
+_SECTIONS = (
+    _Section(experiment=raw.DEVICE, heading="The bare device", write=raw.device_lines),
+    _Section(
+        experiment=timing.SPREAD,
+        heading="The same recipe in process after process",
+        write=timing.spread_lines,
+    ),
+    _Section(
+        experiment=timing.SETTLING,
+        heading="When a recipe has settled",
+        write=timing.settling_lines,
+    ),
+    _Section(
+        experiment=floor.FLOOR,
+        heading="What pictures differ by though nothing of note was changed",
+        write=floor.floor_lines,
+    ),
+    _Section(
+        experiment=floor.DRIFT,
+        heading="Numerical drift in full size",
+        write=floor.drift_lines,
+    ),
+    _Section(experiment=memory.CAPS, heading="Under a cap of memory", write=memory.caps_lines),
+    _Section(experiment=memory.LEAST, heading="The least cap", write=memory.least_lines),
+    _Section(experiment=forecasts.RECIPES, heading="What recipes take", write=forecasts.recipe_lines),
+)
+
+
+def lines(results: Path) -> list[str]:
+    """Return the findings of a folder of results as Markdown; none where nothing was measured."""
+    found: dict[str, dict[str, Finding]] = kept(results, KEPT) or {}
+    if not found:
+        return []
+    page: list[str] = []
+    for section in _SECTIONS:
+        if section.experiment in found:
+            page += [f"### {section.heading}", "", *section.write(found[section.experiment])]
+    known: Mapping[str, Any] | None = kept(results, forecasts.KEPT_FORECASTS)
+    if known is not None:
+        page += ["### Forecasts of memory", "", *forecasts.forecast_lines(known)]
+    measured = [one for items in found.values() for one in items.values() if "phases_s" in one]
+    if raw.SERVER in found or measured:
+        page += ["### Starting", "", *raw.server_lines(found.get(raw.SERVER, {}), measured)]
+    return page
+
+
+STAGE = Stage(name="trust", title=_TITLE, weight=1.5, run=run, lines=lines)
