@@ -32,8 +32,8 @@ _MEMORY_AND_SPEED = Ladder(
     width_px=512,
     height_px=512,
     steps=50,
-    note="Made with DDIM, here with the model's own PNDM, which runs the UNet once more. The card has no TF32; "
-    "newer ones use it for convolutions in float32 unless told otherwise, which helps the first row.",
+    note="Made with DDIM, here with the model's own PNDM, which runs the UNet once more. The card has no "
+    "TF32; newer ones use it for convolutions in float32 unless told otherwise, which helps the first row.",
     rungs=(
         Rung(name="original", settings={"attention": "vanilla"}, latency_s=9.50),
         Rung(name="fp16", settings={**_HALF, "attention": "vanilla"}, latency_s=3.61),
