@@ -1,6 +1,7 @@
 """Experiment of the stage "trust" on forecasts of memory: against all that was measured on this machine."""
 
 import statistics
+import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -30,9 +31,11 @@ from tests.gpu_check.trust_trials import (
 RECIPES, KEPT_FORECASTS = "recipes", "forecast.json"
 GOAL = 0.08
 """Median of the relative error that is aimed at, on the card that was learnt from."""
+WAITING = "forecasts"
+"""What is said to wait where there was no time for forecasts."""
 _MOST_CASES = 80  # each is forecast by what all the others teach: the work grows with the cube
 _MOST_TRIALS = 40  # of one study: its recipes are much alike
-_FOOTPRINT_S = 12.0
+_FOOTPRINT_S, _LARGE_FOOTPRINT_S = 10.0, 25.0
 _BF16: Settings = {"dtype": "bfloat16"}
 _KINDS: dict[str, Settings] = {
     "float32": {},
@@ -87,12 +90,19 @@ def make_forecasts(trials_: Trials) -> None:
         name = key(case.workload)
         if name in footprints or name in without:
             continue
-        if where.left_s < _FOOTPRINT_S:
-            raise OutOfTime("forecast: the parts of a model")
+        needs_s = _LARGE_FOOTPRINT_S if case.workload.model.startswith("arch:") else _FOOTPRINT_S
+        if where.left_s < needs_s:
+            raise OutOfTime(WAITING)
+        clock = threading.Timer(where.left_s, trials_.runner.cancel)
+        clock.start()
         try:
             footprints[name] = trials_.runner.footprint(case.workload)[0]
         except AutotuneError as fault:
+            if where.left_s <= 0:
+                raise OutOfTime(WAITING) from fault
             without[name] = f"{case.workload.model}: {fault}"[:300]
+        finally:
+            clock.cancel()
     known = [case for case in chosen if key(case.workload) in footprints]
     rows = [_told(row) for row in rows_of(known, footprints)] if known else []
     kept = {"rows": rows, "measured": len(cases), "without": sorted(without.values())}
@@ -104,12 +114,9 @@ def cases_of_trials(found: Mapping[str, Mapping[str, Finding]]) -> Iterator[Case
     latest: dict[str, Case] = {}
     for items in found.values():
         for one in items.values():
-            measured = one.get("warm", one)
-            if "memory" not in measured or "workload" not in measured:
+            if not is_good(one) or "memory" not in one:  # what ran under a cap is kept one deeper
                 continue
-            case = _case(
-                Workload.from_json(measured["workload"]), measured["settings"], measured["memory"], "trust"
-            )
+            case = _case(Workload.from_json(one["workload"]), one["settings"], one["memory"], "trust")
             latest[f"{key(case.workload)} {sorted(case.settings.items())}"] = case
     yield from latest.values()
 

@@ -64,7 +64,7 @@ def measure_device(trials: Trials) -> None:
 def parts_in(out: str) -> dict[str, Finding]:
     r"""Return what the program said of each part; other lines are passed over.
 
-    >>> parts_in('hello\\n{"part": "copies", "found": {"size_bytes": 1}}\\n')
+    >>> parts_in('hello\n{"part": "copies", "found": {"size_bytes": 1}}\n')
     {'copies': {'size_bytes': 1}}
     """
     found: dict[str, Finding] = {}

@@ -1,10 +1,11 @@
 """Experiments of the stage "trust" on seconds: how calls and processes differ, and when recipes settle."""
 
+import shutil
 import statistics
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from autotune.job import Protocol
@@ -21,6 +22,8 @@ from tests.gpu_check.trust_trials import (
 )
 
 SPREAD, SETTLING = "spread", "settling"
+_AGAIN = ", from the cache"
+_COMPILE_S = 120.0
 _SETTLED = Protocol(settle_max=8, busy_s=0.0, calls_min=3, calls_max=5, retries=0, pairs=2, race=False)
 _MODES: dict[str, Settings] = {
     "none": {},
@@ -137,25 +140,19 @@ def measure_settling(trials: Trials) -> None:
     """Measure when recipes settle under each mode of the compiler, first cold and then from the cache."""
     workload = demo(side_px=64, steps=2) if trials.where.is_proof else demo()
     for mode, settings in (_MODES_OF_CPU if trials.where.is_proof else _MODES).items():
-        needs_s = 12.0 if not settings else 30.0 if trials.where.is_proof else 60.0
-        trials.once(
-            SETTLING,
-            mode,
-            partial(_cold_and_warm, trials, workload, settings),
-            needs_s=needs_s,
-        )
+        cache = trials.where.work / "trust" / f"cache of {mode}"
+        more = {"cache": str(cache), "is_whole": False, "limit_s": _COMPILE_S}
+        warm = partial(trials.measure, workload, settings, _SETTLED, **more)
+        needs_s = 12.0 if not settings else 60.0
+        cold = trials.once(SETTLING, f"{mode}, cold", partial(_in_no_cache, cache, warm), needs_s=needs_s)
+        if is_good(cold):
+            trials.once(SETTLING, f"{mode}{_AGAIN}", warm, needs_s=12.0)
 
 
-def _cold_and_warm(trials: Trials, workload: Workload, settings: Settings) -> Finding:
-    """Two processes of a recipe: the first finds an empty cache, the second what the first left."""
-    folder = trials.where.work / "trust"
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix="cache-", ignore_cleanup_errors=True) as cache:
-        more = {"cache": cache, "is_whole": False, "limit_s": 120.0}
-        cold = trials.measure(workload, settings, _SETTLED, **more)
-        if not is_good(cold):
-            return cold
-        return {"cold": cold, "warm": trials.measure(workload, settings, _SETTLED, **more)}
+def _in_no_cache(cache: Path, measured: Callable[[], Finding]) -> Finding:
+    """A recipe that finds an empty cache; what it compiles is there for the next."""
+    shutil.rmtree(cache, ignore_errors=True)
+    return measured()
 
 
 def spread_lines(found: Mapping[str, Finding]) -> list[str]:
@@ -190,25 +187,16 @@ def _spread_row(name: str, mine: list[Finding]) -> list[str]:
 def settling_lines(found: Mapping[str, Finding]) -> list[str]:
     """Return what the experiment "settling" found, as Markdown."""
     rows = []
-    for mode, one in found.items():
+    for name, one in found.items():
         if not is_good(one):
-            rows.append([mode, *["-"] * 6, why_missing(one)])
+            rows.append([name, *["-"] * 5, why_missing(one)])
             continue
-        cold, warm = one["cold"], one["warm"]
-        cells = [_first_call(cold), _first_call(warm), _settled(cold), _settled(warm)]
-        cache = warm.get("compile_cache", "") or "-"
-        speed = f"{cold['latency_s'] * 1e3:.1f}"
-        rows.append([mode, *cells, cache, speed, why_missing(warm)])
-    heads = [
-        "compile",
-        "first call s, cold",
-        "from cache",
-        "calls to settle, cold",
-        "from cache",
-        "cache",
-        "ms",
-        "",
-    ]
+        phases = one["phases_s"]
+        ready_s = sum(phases.get(phase, 0.0) for phase in ("load", "apply", "first call"))
+        seconds = [f"{one['warmup_s'][0]:.2f}", f"{ready_s:.2f}"]
+        calls = str(len(one["warmup_s"]))
+        rows.append([name, *seconds, calls, f"{one['latency_s'] * 1e3:.1f}", one["compile_cache"] or "-", ""])
+    heads = ["compile", "first call s", "first pictures after s", "calls to settle", "ms a call", "cache", ""]
     return [
         *table(heads, rows),
         (
@@ -218,14 +206,6 @@ def settling_lines(found: Mapping[str, Finding]) -> list[str]:
         ),
         "",
     ]
-
-
-def _first_call(one: Finding) -> str:
-    return f"{one['warmup_s'][0]:.2f}" if is_good(one) else "-"
-
-
-def _settled(one: Finding) -> str:
-    return str(len(one["warmup_s"])) if is_good(one) else "-"
 
 
 def _range(found: Sequence[Finding], key: str) -> str:

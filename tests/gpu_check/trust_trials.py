@@ -2,6 +2,7 @@
 
 import tempfile
 import traceback
+import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,14 +10,15 @@ from typing import Any
 
 from autotune.demo import DEMO_PROMPTS
 from autotune.errors import AutotuneError
+from autotune.footprint import Footprint
 from autotune.job import Job, Protocol
 from autotune.knob import Situation, Value
 from autotune.knobs import all_knobs
 from autotune.measurement import Failure, FailureKind, Measurement, Outcome
 from autotune.recipe import Recipe
-from autotune.runners.local import LocalRunner
 from autotune.samples import median
 from autotune.space import build_space
+from autotune.target import Target
 from autotune.workload import Workload
 from tests.gpu_check.stage import Where
 
@@ -30,6 +32,34 @@ _SPARE_S = 3.0  # of a stage's time, after a trial that is killed
 
 Finding = dict[str, Any]
 Settings = Mapping[str, Value]
+
+
+class Machine(typing.Protocol):
+    """What runs trials and looks at models: `LocalRunner`."""
+
+    def __call__(self, job: Job) -> Outcome:
+        """Run a trial."""
+        ...
+
+    def probe(self, workload: Workload, device: str) -> Situation:
+        """Look at machine and model."""
+        ...
+
+    def probe_target(self, device: str) -> Target:
+        """Look at the machine."""
+        ...
+
+    def footprint(self, workload: Workload, device: str = "cpu") -> tuple[Footprint, Situation]:
+        """Look at what a model weighs."""
+        ...
+
+    def cancel(self) -> None:
+        """Kill what runs; may be called from another thread."""
+        ...
+
+    def close(self) -> None:
+        """Stop what runs; it is started again when needed."""
+        ...
 
 
 class OutOfTime(Exception):  # noqa: N818 - no error: the same command goes on
@@ -66,7 +96,7 @@ class Trials:
     """
 
     where: Where
-    runner: LocalRunner
+    runner: Machine
     found: dict[str, dict[str, Finding]]
     is_retrying: bool = False
     _fresh: set[tuple[str, str]] = field(default_factory=set)
@@ -105,7 +135,7 @@ class Trials:
         try:
             made = make()
         except OutOfTime:
-            raise
+            raise OutOfTime(f"{experiment}: {item}") from None
         except Exception as error:  # noqa: BLE001 - one item that fails must not take the others along
             traceback.print_exc()
             made = {"failure": f"{type(error).__name__}: {error}"[:500]}
