@@ -9,6 +9,7 @@ import typer
 
 from autotune import __version__
 from autotune.cli import (
+    bench_guides,
     compare,
     dashboard,
     doctor,
@@ -25,7 +26,10 @@ from autotune.cli import (
 from autotune.errors import AutotuneError
 
 INTERRUPTED = 130
-_COMMANDS = (plan, tune, show, explain, export, verify, compare, report, generate, knobs, doctor, dashboard)
+_COMMANDS = (
+    *(plan, tune, show, explain, export, verify, compare, bench_guides),
+    *(report, generate, knobs, doctor, dashboard),
+)
 _BUG = (
     "This is a fault of autotune. Please report it with the lines above and the output of 'autotune doctor'."
 )
@@ -54,7 +58,7 @@ def command_line() -> typer.Typer:
     app.callback(epilog=_examples(EXAMPLES))(_common)
     for module in _COMMANDS:
         name = module.__name__.rpartition(".")[2]
-        app.command(name, epilog=_examples(module.EXAMPLES))(getattr(module, name))
+        app.command(name.replace("_", "-"), epilog=_examples(module.EXAMPLES))(getattr(module, name))
     return app
 
 

@@ -2,6 +2,8 @@
 
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,14 +19,14 @@ from autotune.cli.studies import storage_flag, storage_url
 from autotune.cli.tables import say_front
 from autotune.errors import AutotuneError, UsageError
 from autotune.plan import Plan
-from autotune.search.events import Event, Stop, StudyOpened
+from autotune.search.events import Event, Listener, Stop, StudyOpened
 
 if TYPE_CHECKING:
     from autotune.footprint import Footprint
     from autotune.runners.local import LocalRunner
     from autotune.search.study import Study
 
-_INTERRUPTED = 130
+INTERRUPTED = 130
 _FINISHING = "finishing the running trial, press Ctrl-C again to stop now"
 _STOPPING = "stopping now; every finished trial is kept"
 
@@ -51,22 +53,33 @@ class Doors:
         return str(self.out / "study.db") if self.out is not None and not self.storage else self.storage
 
 
-def run_study(plan: Plan, doors: Doors) -> None:
-    """Tune, and print the result.
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a command that runs studies works with while it listens to Ctrl-C.
 
-    A study that was stopped by Ctrl-C ends with exit code 0 when it has results, else with 130.
+    Attributes:
+        runner: Where trials run.
+        listen: Shows what happens.
+        stop: Set at the first Ctrl-C.
+        interrupts: How often there was one.
+    """
 
-    Raises:
-        BudgetError: Nothing fits the limits.
+    runner: "LocalRunner"
+    listen: Listener
+    stop: Stop
+    interrupts: Interrupts
+
+
+@contextmanager
+def at_work(view: View) -> Iterator[Work]:
+    """Give a runner, and take Ctrl-C: the first finishes the running trial, the second ends it.
+
+    Args:
+        view: Where progress is shown; it is opened and closed.
     """
     from autotune.runners.local import LocalRunner
-    from autotune.search.tune import run_study as run_trials
 
-    if doors.out is not None:
-        _make_folder(doors.out)
-    view, stop = _view(doors), Stop()
-    if not is_terminal():
-        remark("looking at the model and the machine …")  # seconds, in which a log would be silent
+    stop = Stop()
     with view, LocalRunner(view.phase) as runner:
 
         def finish() -> None:
@@ -82,22 +95,41 @@ def run_study(plan: Plan, doors: Doors) -> None:
             view(event)
 
         with listening(Interrupts(finish=finish, stop_now=stop_now)) as interrupts:
-            situation = runner.probe(plan.workload, plan.device)
-            url = storage_url(doors.database)
-            footprint = _footprint(plan, runner)
-            study = run_trials(
-                plan,
-                url=url,
-                runner=runner,
-                situation=situation,
-                listen=listen,
-                stop=stop,
-                footprint=footprint,
-            )
-    if interrupts.count:
-        remark(f"Interrupted. The same command resumes: {_this_command()}")
+            yield Work(runner=runner, listen=listen, stop=stop, interrupts=interrupts)
+
+
+def run_study(plan: Plan, doors: Doors) -> None:
+    """Tune, and print the result.
+
+    A study that was stopped by Ctrl-C ends with exit code 0 when it has results, else with 130.
+
+    Raises:
+        BudgetError: Nothing fits the limits.
+    """
+    from autotune.search.tune import run_study as run_trials
+
+    if doors.out is not None:
+        make_folder(doors.out)
+    view = view_of(doors)
+    if not is_terminal():
+        remark("looking at the model and the machine …")  # seconds, in which a log would be silent
+    with at_work(view) as work:
+        situation = work.runner.probe(plan.workload, plan.device)
+        url = storage_url(doors.database)
+        footprint = _footprint(plan, work.runner)
+        study = run_trials(
+            plan,
+            url=url,
+            runner=work.runner,
+            situation=situation,
+            listen=work.listen,
+            stop=work.stop,
+            footprint=footprint,
+        )
+    if work.interrupts.count:
+        remark(f"Interrupted. The same command resumes: {this_command()}")
         if not study.front():
-            raise typer.Exit(_INTERRUPTED)
+            raise typer.Exit(INTERRUPTED)
     study.best()  # raises where nothing fits, with what came nearest
     _say_result(study, doors)
 
@@ -146,7 +178,8 @@ def _write_files(study: "Study", doors: Doors) -> list[Path]:
     return [recipe, report]
 
 
-def _view(doors: Doors) -> View:
+def view_of(doors: Doors) -> View:
+    """Return where progress is shown: as JSON, nowhere, on a terminal or in a log."""
     if doors.is_json:
         return json_view()
     if doors.is_quiet:
@@ -158,12 +191,18 @@ def _view(doors: Doors) -> View:
     return LiveView(console())
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder that the user named, where it is missing.
+
+    Raises:
+        UsageError: It cannot be made.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"The folder '{folder}' cannot be made: {error.strerror}.") from error
 
 
-def _this_command() -> str:
+def this_command() -> str:
+    """Return the command as it was typed."""
     return shlex.join(["autotune", *sys.argv[1:]])
