@@ -31,9 +31,10 @@ def applied(setup: Setup, value: bool) -> str | None:
     """Multiply two matrices whose product TF32 cannot represent."""
     import torch
 
-    # 1 + 2^-12 needs 12 bits of mantissa; TF32 has 10, so it rounds to 1.
-    fine = torch.full((128, 128), 1 + 2**-12, device=setup.device, dtype=torch.float32)
-    error = ((fine @ fine).double() - fine.double() @ fine.double()).abs().max().item()
+    # 1 + 2^-12 needs 12 bits of mantissa; TF32 has 10, so it rounds to 1. A large product: for a small one
+    # cuBLAS may choose a kernel that does without TF32 where it is allowed.
+    fine = torch.full((1024, 128), 1 + 2**-12, device=setup.device, dtype=torch.float32)
+    error = ((fine @ fine.T).double() - fine.double() @ fine.double().T).abs().max().item()
     if error < 1e-2:
         return f"A float32 product on {setup.device} is still exact to {error:.1e}: TF32 is not in use."
     return None
