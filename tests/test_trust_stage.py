@@ -34,7 +34,6 @@ ON_A_CARD: tuple[Callable[[Trials], None], ...] = (
     trust_memory.measure_least,
     trust_memory.measure_large_least,
     trust_forecast.measure_recipes,
-    trust_forecast.make_forecasts,
 )
 
 
@@ -135,7 +134,7 @@ def test_nothing_is_begun_or_kept_without_time(trials: Trials) -> None:
 
 def test_every_experiment_of_a_card_says_what_it_found(trials: Trials) -> None:
     """The page holds each experiment's table, with figures where they were measured and reasons elsewhere."""
-    for experiment in ON_A_CARD:
+    for experiment in (*ON_A_CARD, trust_forecast.make_forecasts):
         experiment(trials)
     page = trust.lines(trials.where.results)
 

@@ -27,7 +27,6 @@ _EXPERIMENTS: tuple[Callable[[Trials], None], ...] = (
     memory.measure_caps,
     forecasts.measure_recipes,
     floor.measure_drift,
-    forecasts.make_forecasts,
     memory.measure_least,
     timing.measure_settling,
     memory.measure_graph_caps,
@@ -44,11 +43,8 @@ def run(where: Where) -> Ended:
     waiting: list[str] = []
     with LocalRunner() as runner:
         trials = Trials(where=where, runner=runner, found=found)
-        for experiment in _EXPERIMENTS:
+        for experiment in (*_EXPERIMENTS, forecasts.make_forecasts):
             _try(experiment, trials, waiting)
-        # Again at the end: recipes were measured since, here and by other stages.
-        waiting = [item for item in waiting if item != forecasts.WAITING]
-        _try(forecasts.make_forecasts, trials, waiting)
         trials.is_retrying = True
         for experiment in _EXPERIMENTS if not waiting else ():
             _try(experiment, trials, waiting)

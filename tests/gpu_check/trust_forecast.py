@@ -1,9 +1,11 @@
 """Experiment of the stage "trust" on forecasts of memory: against all that was measured on this machine."""
 
+import json
 import statistics
+import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,13 +13,16 @@ from typing import Any
 from autotune.errors import AutotuneError
 from autotune.footprint import Footprint
 from autotune.measurement import Memory
+from autotune.runners.local import LocalRunner
 from autotune.store.engine import open_database
 from autotune.store.history import load_study, study_names, trials
 from autotune.workload import Workload
 from tests.bench.forecast import Case, Row, error, key, rows_of
+from tests.gpu_check.stage import kept
 from tests.gpu_check.trust_trials import (
     ONCE,
     Finding,
+    Machine,
     OutOfTime,
     Settings,
     Trials,
@@ -70,43 +75,69 @@ def measure_recipes(trials_: Trials) -> None:
 
 
 def make_forecasts(trials_: Trials) -> None:
-    """Forecast every recipe that was measured without a cap, here and by other stages, and keep both figures.
+    """Keep every recipe that was measured without a cap, here and by other stages; then forecast them all.
+
+    What was kept before stays: the databases of an earlier run may be gone. Forecasts need no card, so that
+    they come last; `python -m tests.gpu_check.trust_forecast RESULTS` makes them anywhere.
 
     Raises:
         OutOfTime: There is no time to look at a model's parts.
     """
     where = trials_.where
-    cases = [
-        case
-        for case in (*cases_of_trials(trials_.found), *cases_under(where.work))
-        if _is_of(case, where.device)
-    ]
-    chosen = evenly(cases, _MOST_CASES)
-    if not chosen:
-        return
+    before: Mapping[str, Any] = where.kept(KEPT_FORECASTS) or {"cases": []}
+    known = {_name(case): case for case in map(_case_from, before["cases"])}
+    for case in (*cases_of_trials(trials_.found), *cases_under(where.work)):
+        if case.device == where.device:
+            known[_name(case)] = case
+    cases = evenly(list(known.values()), _MOST_CASES)
+    if cases:
+        where.keep(KEPT_FORECASTS, {**before, "cases": [_case_told(case) for case in cases]})
+        where.keep(KEPT_FORECASTS, _forecast(cases, trials_.runner, lambda: where.left_s))
+
+
+def _forecast(cases: list[Case], runner: Machine, left_s: Callable[[], float]) -> Finding:
+    """Cases beside their forecasts, in plain JSON."""
     footprints: dict[str, Footprint] = {}
     without: dict[str, str] = {}
-    for case in chosen:
+    for case in cases:
         name = key(case.workload)
         if name in footprints or name in without:
             continue
         needs_s = _LARGE_FOOTPRINT_S if case.workload.model.startswith("arch:") else _FOOTPRINT_S
-        if where.left_s < needs_s:
+        if left_s() < needs_s:
             raise OutOfTime(WAITING)
-        clock = threading.Timer(where.left_s, trials_.runner.cancel)
+        clock = threading.Timer(left_s(), runner.cancel)
         clock.start()
         try:
-            footprints[name] = trials_.runner.footprint(case.workload)[0]
+            footprints[name] = runner.footprint(case.workload)[0]
         except AutotuneError as fault:
-            if where.left_s <= 0:
+            if left_s() <= 0:
                 raise OutOfTime(WAITING) from fault
             without[name] = f"{case.workload.model}: {fault}"[:300]
         finally:
             clock.cancel()
-    known = [case for case in chosen if key(case.workload) in footprints]
+    known = [case for case in cases if key(case.workload) in footprints]
     rows = [_told(row) for row in rows_of(known, footprints)] if known else []
-    kept = {"rows": rows, "measured": len(cases), "without": sorted(without.values())}
-    where.keep(KEPT_FORECASTS, kept)
+    told = [_case_told(case) for case in cases]
+    return {"cases": told, "rows": rows, "without": sorted(without.values())}
+
+
+def _name(case: Case) -> str:
+    return f"{case.group} {key(case.workload)} {sorted(case.settings.items())}"
+
+
+def _case_told(case: Case) -> Finding:
+    memory = {"peak_bytes": case.memory.peak_bytes, "stages": dict(case.memory.stages)}
+    return {
+        "study": case.group.partition(", ")[0],
+        "workload": case.workload.to_json(),
+        "settings": dict(case.settings),
+        "memory": memory | {"detail": dict(case.memory.detail)},
+    }
+
+
+def _case_from(told: Finding) -> Case:
+    return _case(Workload.from_json(told["workload"]), told["settings"], told["memory"], told["study"])
 
 
 def cases_of_trials(found: Mapping[str, Mapping[str, Finding]]) -> Iterator[Case]:
@@ -154,10 +185,6 @@ def _case(workload: Workload, settings: Settings, memory: Mapping[str, Any], stu
     )
 
 
-def _is_of(case: Case, device: str) -> bool:
-    return case.device == device and "cap_bytes" not in case.memory.detail
-
-
 def evenly(found: list[Any], most: int) -> list[Any]:
     """Return at most so many, evenly spread from the first to the last.
 
@@ -182,11 +209,12 @@ def _told(row: Row) -> Finding:
     }
 
 
-def forecast_lines(kept: Mapping[str, Any]) -> list[str]:
+def forecast_lines(known: Mapping[str, Any]) -> list[str]:
     """Return what forecasts were off by, as Markdown."""
-    rows = kept["rows"]
+    rows, without = known.get("rows", []), known.get("without", [])
     if not rows:
-        return [*(f"No forecast: {why}." for why in kept["without"]), ""]
+        waiting = f"{len(known['cases'])} recipes were measured; none of them was forecast yet."
+        return [waiting, *(f"No forecast: {why}." for why in without), ""]
     cells = []
     for group in [*dict.fromkeys(row["group"] for row in rows), "all"]:
         mine = [row for row in rows if group in ("all", row["group"])]
@@ -198,18 +226,18 @@ def forecast_lines(kept: Mapping[str, Any]) -> list[str]:
     worst = sorted(rows, key=lambda row: -error(row["learnt_bytes"], row["measured_bytes"]))[:3]
     off = Counter({_named(row): error(row["learnt_bytes"], row["measured_bytes"]) for row in worst})
     median = statistics.median(error(row["learnt_bytes"], row["measured_bytes"]) for row in rows)
-    verdict = "reached" if median <= GOAL else "missed"
+    verdict, count = "reached" if median <= GOAL else "missed", len(known["cases"])
     return [
         *table(
             ["study, model", "recipes", "off before learning", "after", "worst", "refused by mistake"], cells
         ),
         (
             "Off: median of |forecast - measured peak| / measured; after: learnt from all others here. "
-            f"The goal of {GOAL:.0%} is {verdict} ({median:.1%}; {len(rows)} of {kept['measured']} recipes). "
+            f"The goal of {GOAL:.0%} is {verdict} ({median:.1%}); {len(rows)} of {count} recipes have one. "
             "Refused by mistake: the lower bound is above what was measured; it must be 0. "
             f"Furthest off: {'; '.join(f'{name} by {share:.0%}' for name, share in off.items())}."
         ),
-        *(f"No forecast: {why}." for why in kept["without"]),
+        *(f"No forecast: {why}." for why in without),
         "",
     ]
 
@@ -231,3 +259,22 @@ def recipe_lines(found: Mapping[str, Finding]) -> list[str]:
         amounts += [detail.get(part) for part in ("reserved_bytes", "allocated_bytes", "outside_bytes")]
         rows.append([name, *("-" if amount is None else f"{amount / 2**20:.0f}" for amount in amounts), ""])
     return table(["recipe", "peak MiB", "reserved", "allocated", "outside", ""], rows)
+
+
+def main(results: Path) -> None:
+    """Forecast, on whatever machine, what was measured on another, and write its page again.
+
+    Args:
+        results: The folder of a machine's results.
+    """
+    from tests.gpu_check.summary import summary
+
+    cases = [_case_from(told) for told in kept(results, KEPT_FORECASTS)["cases"]]
+    with LocalRunner() as runner:
+        found = _forecast(cases, runner, lambda: threading.TIMEOUT_MAX)
+    (results / KEPT_FORECASTS).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    (results / "README.md").write_text(summary(results), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
