@@ -107,7 +107,7 @@ def applied(setup: Setup, value: str) -> str | None:
 KNOB = Knob(
     name="swap_denoiser",
     summary="Another denoiser of the same class in the model's place, such as a distilled one.",
-    effect="BK-SDM-Small for SD 1.4: 33 % fewer parameters, 36 % less time (arXiv 2305.15798).",
+    effect="BK-SDM-Small for SD 1.4, four pictures, A100: 6.37 to 4.18 s (diffusers' guide, 0.30).",
     stage=Stage.EDIT,
     order=2,
     touches=frozenset({Touches.STEP, Touches.STEP_MEMORY, Touches.DECODE_MEMORY, Touches.LIKENESS}),
