@@ -1,67 +1,60 @@
-"""One card for all tests of this folder: a runner on the first GPU, with reference pictures."""
+"""One runner and one card for all tests of this folder, and the cards of further models."""
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from autotune.demo import DEMO_PROMPTS
-from autotune.job import Job, Protocol
-from autotune.knob import Value
-from autotune.knobs import all_knobs
-from autotune.measurement import Measurement, Outcome
-from autotune.recipe import Recipe
 from autotune.runners.local import LocalRunner
-from autotune.space import SearchSpace, build_space
-from autotune.workload import Workload
 
-WORKLOAD = Workload(model="demo", prompts=DEMO_PROMPTS[:4], steps=20, guidance=3.0, batch=4)
-PROTOCOL = Protocol(settle_max=4, busy_s=0.0, calls_min=3, calls_max=5)
+from .card import PROTOCOL, WORKLOAD, Card, card_for
+
+__all__ = ["PROTOCOL", "WORKLOAD", "Card", "keep"]
 
 
-class Card:
-    """A runner on the first GPU, with reference pictures."""
-
-    def __init__(self, runner: LocalRunner, folder: Path) -> None:
-        """Make the reference pictures."""
-        self.runner, self.folder, self.count = runner, folder, 0
-        situation = runner.probe(WORKLOAD, "cuda")
-        self.workload = situation.workload
-        self.space: SearchSpace = build_space(all_knobs(), situation, allow_approximate=True)
-        self.reference = folder / "reference"
-        made = self.measure({}, role="reference", folder=str(self.reference))
-
-        assert isinstance(made, Measurement), made
-
-    def measure(self, settings: dict[str, Value], **changes: object) -> Outcome:
-        """Measure settings on the GPU."""
-        self.count += 1
-        fields: dict[str, object] = {
-            "recipe": Recipe(model="demo", settings=settings),
-            "workload": self.workload,
-            "device": "cuda:0",
-            "folder": str(self.folder / f"trial-{self.count:03d}"),
-            "reference": str(self.reference),
-            "cache": str(self.folder / "cache"),
-            "protocol": PROTOCOL,
-            "time_limit_s": 300.0,
-            **changes,
-        }
-        return self.runner(Job(**fields))  # type: ignore[arg-type]
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the tests be marked where the plugins that read the marks are not installed."""
+    config.addinivalue_line("markers", "timeout: seconds, for pytest-timeout")
+    config.addinivalue_line("markers", "xdist_group: tests that one process runs, for pytest-xdist")
 
 
 @pytest.fixture(scope="session")
-def card(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Card]:
-    """Return the first GPU with reference pictures made."""
-    with LocalRunner() as runner:
-        yield Card(runner, tmp_path_factory.mktemp("cuda"))
+def runner() -> Iterator[LocalRunner]:
+    """Return a running local runner."""
+    with LocalRunner() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def card_of(runner: LocalRunner, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Card]:
+    """Return a function from a model to its card, made once."""
+    kept: dict[str, Card | Exception] = {}
+
+    def made(model: str) -> Card:
+        if model not in kept:
+            try:
+                kept[model] = card_for(model, runner, tmp_path_factory.mktemp(model.replace(":", "-")))
+            except Exception as error:  # noqa: BLE001 - told by every test of this model, and not tried again
+                kept[model] = error
+        found = kept[model]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def card(card_of: Callable[[str], Card]) -> Card:
+    """Return the card of the demo model."""
+    return card_of("demo")
 
 
 def keep(name: str, found: Any) -> None:
-    """Write what was measured to the folder that `make gpu-check` names."""
+    """Write what was measured to the folder that `AUTOTUNE_GPU_RESULTS` names."""
     folder = os.environ.get("AUTOTUNE_GPU_RESULTS")
     if folder:
         Path(folder).mkdir(parents=True, exist_ok=True)

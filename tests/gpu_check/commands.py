@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,8 +50,10 @@ def autotune(arguments: Sequence[str | Path], where: Where) -> Ran:
     return run_module("autotune", arguments, where)
 
 
-def run_module(module: str, arguments: Sequence[str | Path], where: Where) -> Ran:
-    """Run `python -m MODULE ARGUMENTS`; see `autotune`."""
+def run_module(
+    module: str, arguments: Sequence[str | Path], where: Where, environ: Mapping[str, str] | None = None
+) -> Ran:
+    """Run `python -m MODULE ARGUMENTS`, with these environment variables too; see `autotune`."""
     words = [str(word) for word in arguments]
     where.work.mkdir(parents=True, exist_ok=True)
     if where.left_s < GRACE_S + _SECOND_S:
@@ -64,7 +66,7 @@ def run_module(module: str, arguments: Sequence[str | Path], where: Where) -> Ra
         text=True,
         errors="replace",
         start_new_session=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1", "COLUMNS": "200"},
+        env=os.environ | {"PYTHONUNBUFFERED": "1", "COLUMNS": "200"} | dict(environ or {}),
     )
     was_stopped = False
     try:
