@@ -32,12 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     asked = _parser().parse_args(arguments)
     say = _teller()
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
+        if not asked.list:
+            say(f"about to look at this machine: {asked.device}, {asked.minutes:g} minutes")
         problem = _why_not(asked, say)
         if problem:
             sys.stderr.write(f"{problem}\n")
             return 2
-        signal.signal(signal.SIGTERM, _interrupt)
         _prepare(asked, say)
         return _run(asked, began + 60 * asked.minutes - _LAST_S)
     except KeyboardInterrupt:

@@ -2,17 +2,18 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from autotune.recipe import describe_settings
+from autotune.report.figures import format_factor
+from autotune.units import format_bytes
+from tests.gpu_check.goals import goal_lines, goals_of
 from tests.gpu_check.machine import ROOT
 from tests.gpu_check.stage import Stage, Status, kept
-from tests.gpu_check.summary import lines_of
 
 START, END = "<!-- gpu-check -->", "<!-- /gpu-check -->"
-SHOWN = ("goals", "guides", "studies")
-"""Stages whose findings stand in the README; those of the others are on the machine's page."""
 _FACTS = ("torch", "diffusers", "transformers", "nvidia driver")
 
 
@@ -68,15 +69,71 @@ def _card(folder: Path, check: dict[str, Any], stages: Sequence[Stage]) -> str:
     dates = sorted({known["at"][:10] for known in check["stages"].values()})
     lines = [f"### {machine.get('device', folder.name)}", ""]
     lines += [f"{', '.join([*facts, *dates])}. All of it: {_link(folder, folder.parent)}.", ""]
-    by_name = {stage.name: stage for stage in stages}
-    for name in SHOWN:
-        found = lines_of(by_name[name], folder) if name in by_name and name in check["stages"] else []
-        lines += [*found, ""] if found else []
+    for document in (kept(folder, "guides.json") or {"guides": []})["guides"]:
+        lines += [*guide_lines(document), ""]
+    studies = kept(folder, "studies.json")
+    if studies:
+        lines += [*study_lines(studies["studies"]), "", *goal_lines(goals_of(studies)), ""]
     missing = [line for stage in stages if (line := _why_not_whole(stage, check))]
     lines += (
         ["Not measured, or not to its end:", "", *missing] if missing else ["All stages ran to their end."]
     )
     return "\n".join(lines)
+
+
+def guide_lines(document: Mapping[str, Any]) -> list[str]:
+    """Return a guide's ladder as a small table: what was published, and what was measured here."""
+    published, here = document["published"], document["here"] or {}
+    random = "; random weights" if here.get("has_random_weights") else ""
+    lines = [
+        f"**[{document['title']}]({document['source']})**, published on {published['hardware']}{random}.",
+        "",
+        "| rung | speed-up, published | here | memory, published | here |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for row in document["rows"]:
+        found = (
+            _shown(row["published_speedup"], format_factor),
+            _shown(row["speedup"], format_factor) or _why(row),
+            _shown(row["published_memory_bytes"], format_bytes),
+            _shown(row["memory_bytes"], format_bytes),
+        )
+        lines.append(_row(row["rung"], *found))
+    return lines
+
+
+def study_lines(studies: Mapping[str, Any]) -> list[str]:
+    """Return the fastest recipe of each study as a row of a table."""
+    lines = ["| study | trials | fastest recipe | times untuned | memory | likeness |"]
+    lines.append("| --- | ---: | --- | ---: | ---: | --- |")
+    for name, one in studies.items():
+        tuned = [row for row in one.get("front", []) if not row["is_baseline"]]
+        best = min(tuned, key=lambda row: float(row["latency_s"]), default=None)
+        found = ("", "", "", "")
+        if best is not None:
+            found = (
+                describe_settings(best["settings"]),
+                _shown(best.get("speed_up"), format_factor),
+                format_bytes(best["memory_bytes"]),
+                f"{best['similarity']:.4f} {best['tier']}",
+            )
+        lines.append(_row(name, str(one.get("trials", 0)), *found))
+    is_random = any(one.get("likeness", "real") != "real" for one in studies.values())
+    note = "Likeness of models with random weights is numerical drift, and says nothing of pictures."
+    return [*lines, *(("", note) if is_random else ())]
+
+
+def _why(row: Mapping[str, Any]) -> str:
+    """What became of a rung that has no speed-up here."""
+    return str(row["status"]) if row["speedup"] is None else ""
+
+
+def _shown(figure: float | None, show: Callable[[float], str]) -> str:
+    return "" if figure is None else show(figure)
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(' '.join(cell.replace('|', '/').split()) for cell in cells)} |"
 
 
 def _why_not_whole(stage: Stage, check: dict[str, Any]) -> str:

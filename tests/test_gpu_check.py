@@ -1,0 +1,438 @@
+"""The GPU check's own machinery: time, resuming, what is kept, what is carried, and what the README says."""
+
+import email.message
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+
+from tests.gpu_check import carry, readme
+from tests.gpu_check.check import CHECK, SUMMARY, Order, run_check
+from tests.gpu_check.commands import run_module
+from tests.gpu_check.machine import sources
+from tests.gpu_check.pack import pack, unpack
+from tests.gpu_check.stage import Ended, Stage, Status, Where
+from tests.gpu_check.summary import summary
+
+ROOT = Path(__file__).parent.parent
+Run = Callable[[Where], Ended]
+
+
+def stage(name: str, run: Run, weight: float = 1.0) -> Stage:
+    """A stage that does what the test says, and shows one line."""
+    return Stage(name=name, title=f"About {name}", weight=weight, run=run, lines=lambda _: ["found it"])
+
+
+def ends(status: Status, seen: list[float] | None = None) -> Run:
+    """A run that notes the seconds that it was given, and ends."""
+
+    def run(where: Where) -> Ended:
+        if seen is not None:
+            seen.append(where.left_s)
+        return Ended(status=status, message="So it was.")
+
+    return run
+
+
+def order_of(folder: Path, *stages: Stage, seconds: float = 100.0, **changes: Any) -> Order:
+    """An order whose stages are worth a start with a second left."""
+    fields: dict[str, Any] = {
+        "device": "cpu",
+        "stages": stages,
+        "results": folder / "results" / "here",
+        "work": folder / "work" / "here",
+        "until": time.monotonic() + seconds,
+        "machine": {"device": "Here (cpu, 1 GiB)"},
+        "least_s": 1.0,
+        "say": lambda _: None,
+    }
+    return Order(**fields | changes)
+
+
+def test_each_stage_gets_its_share_of_the_time_that_is_left(tmp_path: Path) -> None:
+    """By weight, and what one leaves over is for those after it."""
+    seen: list[float] = []
+    done = ends(Status.DONE, seen)
+    run_check(order_of(tmp_path, stage("a", done, 1), stage("b", done, 2), stage("c", done, 1)))
+
+    assert seen == pytest.approx([25, 66, 99], abs=3)
+
+
+def test_a_stage_that_is_done_runs_again_only_if_asked(tmp_path: Path) -> None:
+    """The same command goes on; a fresh one begins anew."""
+    seen: list[float] = []
+    order = order_of(tmp_path, stage("a", ends(Status.DONE, seen)))
+    for _ in range(2):
+        run_check(order)
+    assert len(seen) == 1
+
+    run_check(replace(order, is_fresh=True))
+    assert len(seen) == 2
+
+
+def test_time_that_is_left_goes_to_what_is_partial(tmp_path: Path) -> None:
+    """A stage that ran out of its share gets another one in the same run, and then no more."""
+    seen: list[float] = []
+    run_check(order_of(tmp_path, stage("a", ends(Status.PARTIAL, seen)), stage("b", ends(Status.DONE))))
+
+    assert seen == pytest.approx([50, 99], abs=3)
+
+
+def test_no_stage_is_started_without_time(tmp_path: Path) -> None:
+    """It waits for the next run, and is called neither passed nor failed."""
+    seen: list[float] = []
+    order = order_of(tmp_path, stage("a", ends(Status.DONE, seen)), seconds=0.5)
+
+    assert run_check(order)["stages"] == {}
+    assert seen == []
+
+
+def test_a_stage_that_raises_has_failed_and_the_others_go_on(tmp_path: Path) -> None:
+    """What it raised is its message, the traceback is said, and it runs again next time."""
+
+    def run(where: Where) -> Ended:
+        raise ValueError("no such thing\nand more")
+
+    said: list[str] = []
+    order = order_of(tmp_path, stage("a", run), stage("b", ends(Status.DONE)), say=said.append)
+    known = run_check(order)["stages"]
+
+    assert known["a"]["status"] == "failed"
+    assert known["a"]["message"] == "ValueError: no such thing"
+    assert known["b"]["status"] == "done"
+    assert any("Traceback" in line and "in run" in line for line in said)
+    assert json.loads((order.results / CHECK).read_text(encoding="utf-8"))["stages"] == known
+
+
+def test_a_stage_that_does_not_end_is_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It must not take the time of the others, nor that of the machine."""
+    monkeypatch.setattr("tests.gpu_check.check._OVERDUE_S", 0.1)
+
+    def run(where: Where) -> Ended:
+        time.sleep(20)
+        return Ended(status=Status.DONE, message="")
+
+    began = time.monotonic()
+    known = run_check(order_of(tmp_path, stage("a", run), seconds=1.2))["stages"]
+
+    assert known["a"]["status"] == "failed"
+    assert known["a"]["message"].startswith("Overdue")
+    assert time.monotonic() - began < 5
+
+
+def test_ctrl_c_keeps_what_is_known(tmp_path: Path) -> None:
+    """The interrupted stage is partial, those before it are as they ended, and all of it is packed."""
+
+    def run(where: Where) -> Ended:
+        where.keep("half.json", {"steps": 1})
+        raise KeyboardInterrupt
+
+    packed = tmp_path / "state.tar.gz"
+    order = order_of(tmp_path, stage("a", ends(Status.DONE)), stage("b", run), pack=packed)
+    with pytest.raises(KeyboardInterrupt):
+        run_check(order)
+
+    known = json.loads((order.results / CHECK).read_text(encoding="utf-8"))["stages"]
+    assert {name: one["status"] for name, one in known.items()} == {"a": "done", "b": "partial"}
+    with tarfile.open(packed) as archive:
+        assert "results/here/half.json" in archive.getnames()
+
+
+def test_a_full_disk_is_said(tmp_path: Path) -> None:
+    """What cannot be written is said, and the check comes to its end."""
+    said: list[str] = []
+    (tmp_path / "results").write_text("a file where the folder should be", encoding="utf-8")
+    known = run_check(order_of(tmp_path, stage("a", ends(Status.DONE)), say=said.append))["stages"]
+
+    assert known["a"]["status"] == "done"
+    assert any("could not be written" in line for line in said)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_check_that_is_ended_from_outside_exits_so(tmp_path: Path, number: signal.Signals) -> None:
+    """Ctrl-C and a termination end it with 130, at once and without a traceback."""
+    command = [sys.executable, "-m", "tests.gpu_check", "--device", "cpu", "--name", "x"]
+    command += ["--results", str(tmp_path / "r"), "--work", str(tmp_path / "w")]
+    # As a shell starts a command that is in front.
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert "about to look" in process.stdout.readline()
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+
+    assert process.returncode == 130, err
+    assert "interrupted" in out
+    assert "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_without_a_card_nothing_is_begun(tmp_path: Path) -> None:
+    """One sentence, exit code 2, and no file."""
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1"}
+    command = [sys.executable, "-m", "tests.gpu_check", "--results", str(tmp_path / "r")]
+    command += ["--work", str(tmp_path / "w"), "--site", str(tmp_path / "s"), "--wheels", str(tmp_path)]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=100
+    )
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("There is no card to check: ")
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_command_is_ended_in_time_with_what_it_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C first, then again, then a kill; what it printed until then is kept."""
+    monkeypatch.setattr("tests.gpu_check.commands.GRACE_S", 0.5)
+    monkeypatch.setattr("tests.gpu_check.commands._SECOND_S", 0.3)
+    (tmp_path / "stubborn.py").write_text(
+        "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nprint('begun')\ntime.sleep(60)\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    where = Where(
+        device="cpu",
+        results=tmp_path,
+        work=tmp_path / "work",
+        until=time.monotonic() + 2.5,
+        say=lambda _: None,
+    )
+    began = time.monotonic()
+    ran = run_module("stubborn", [], where)
+
+    assert ran.was_stopped
+    assert ran.out == "begun\n"
+    assert ran.code == -signal.SIGKILL
+    assert time.monotonic() - began < 10
+    assert "begun" in (tmp_path / "work" / "commands.log").read_text(encoding="utf-8")
+
+
+def test_the_page_says_what_is_not_measured(tmp_path: Path) -> None:
+    """What never ran is named, and a stage that cannot show what it found does not lose the page."""
+
+    def broken(results: Path) -> list[str]:
+        raise KeyError("no_such_figure")
+
+    ran, slipped, waiting = (stage(name, ends(Status.DONE)) for name in ("ran", "slipped", "waiting"))
+    slipped = replace(slipped, lines=broken)
+    order = order_of(tmp_path, ran, slipped)
+    run_check(order)
+    page = summary(order.results, (ran, slipped, waiting))
+
+    assert "# Here (cpu, 1 GiB)" in page
+    assert "A proof of the check's own code on a CPU" in page
+    assert "## About waiting\n\nNot measured." in page
+    assert "found it" in page
+    assert "cannot be shown here (KeyError" in page
+    assert (order.results / SUMMARY).is_file()
+
+
+def test_the_sources_have_one_digest() -> None:
+    """Where there is no git, what ran is named by what it was made of."""
+    assert sources() == sources()
+    assert sources().startswith("sources-")
+
+
+def wheel(folder: Path, name: str, version: str, *needs: str) -> Path:
+    """A wheel that holds its metadata alone."""
+    told = email.message.Message()
+    told["Metadata-Version"], told["Name"], told["Version"] = "2.1", name, version
+    for need in needs:
+        told["Requires-Dist"] = need
+    file = folder / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(file, "w") as archive:
+        about = f"{name}-{version}.dist-info"
+        archive.writestr(f"{name}.py", f"VERSION = {version!r}\n")
+        archive.writestr(f"{about}/METADATA", told.as_string())
+        archive.writestr(
+            f"{about}/WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr(f"{about}/RECORD", "")
+    return file
+
+
+def test_only_what_is_missing_or_too_old_is_installed(tmp_path: Path) -> None:
+    """With what the chosen wheels need themselves; what the machine has and is new enough stays."""
+    for made in (
+        ("missing", "2.0", "below>=1", 'elsewhere; sys_platform == "win32"', 'more; extra == "x"'),
+        ("below", "1.5"),
+        ("too-old", "3.0"),
+        ("there", "9.0"),
+    ):
+        wheel(tmp_path, *made)
+    needed = [Requirement(text) for text in ("missing>=1", "too-old>=2.5", "there>=4")]
+    has = {"too-old": "2.4", "there": "4.0+cu130"}
+    choice = carry.choose(needed, [Requirement("rare")], carry.wheels_in(tmp_path), has.get)
+
+    assert {one.name for one in choice.wheels} == {"missing", "below", "too-old"}
+    assert choice.lacking == ()
+    assert choice.without == ("rare is needed, none is here",)
+
+
+def test_what_nobody_carried_is_named(tmp_path: Path) -> None:
+    """Nothing runs then; what is there and what is carried are said."""
+    wheel(tmp_path, "torch", "1.0")
+    choice = carry.choose([Requirement("torch>=2.9")], [], carry.wheels_in(tmp_path), {"torch": "2.0"}.get)
+
+    assert choice.lacking == ("torch>=2.9 is needed, 2.0 is here, 1.0 is carried",)
+
+
+@pytest.mark.slow
+def test_carried_wheels_are_installed_beside_and_used_by_children(tmp_path: Path) -> None:
+    """No network, no folder but the named one; a second look finds nothing missing."""
+    wheel(tmp_path, "carried_over", "1.0")
+    needs, site = [Requirement("carried-over>=1")], tmp_path / "site"
+    carry.install(carry.choose(needs, [], carry.wheels_in(tmp_path)), site)
+    child = "import autotune, carried_over as c; print(c.VERSION)"
+    program = (
+        "from pathlib import Path; from tests.gpu_check import carry; import subprocess, sys; "
+        f"carry.use(Path({str(site)!r})); "
+        "print(carry.installed_version('carried-over')); sys.stdout.flush(); "
+        f"subprocess.run([sys.executable, '-c', {child!r}], cwd='/')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.split() == ["1.0", "1.0"]
+
+
+def test_the_project_says_what_the_check_needs() -> None:
+    """All of the project's own needs, and of the developer's tools what tests of a card need."""
+    needed, optional = carry.requirements()
+    names = {need.name for need in needed}
+
+    assert {"torch", "diffusers", "optuna", *carry.TEST_PACKAGES} <= names
+    assert "mypy" not in names
+    assert "DeepCache" in {need.name for need in optional}
+
+
+def test_state_that_was_packed_goes_on_elsewhere(tmp_path: Path) -> None:
+    """A database in use travels with what is only in its log; pictures, caches and locks stay behind."""
+    work, results = tmp_path / "work" / "card", tmp_path / "results" / "card"
+    for folder in (work / "s-files" / "cache", work / "s-files" / "s" / "trials" / "0001-ab", results):
+        folder.mkdir(parents=True)
+    (work / "s-files" / "cache" / "kernel.so").write_bytes(b"compiled")
+    (work / "s-files" / "s" / "trials" / "0001-ab" / "0.png").write_bytes(b"picture")
+    (work / "s-files" / "s" / "trials" / "0001-ab" / "log.txt").write_text("log", encoding="utf-8")
+    (results / "check.json").write_text("{}", encoding="utf-8")
+    (work / "weights.safetensors").write_bytes(os.urandom(20_000))
+    file = tmp_path / "state.tar.gz"
+    with closing(sqlite3.connect(work / "s.db")) as live:
+        live.execute("PRAGMA journal_mode=WAL")
+        live.execute("CREATE TABLE trial (number)")
+        live.execute("INSERT INTO trial VALUES (7)")
+        live.commit()
+        packed = pack({"work/card": work, "results/card": results}, file, most_bytes=10_000)
+
+    there = tmp_path / "there"
+    old = there / "work" / "card" / "s.db-wal"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"of another database")
+    written = unpack(file, {"work": there / "work", "results": there / "results"})
+
+    names = {path.relative_to(there).as_posix() for path in written}
+    log = "work/card/s-files/s/trials/0001-ab/log.txt"
+    assert names == {"work/card/s.db", "results/card/check.json", log}
+    assert packed.count == len(names)
+    assert packed.left_out == ("work/card/weights.safetensors",)
+    assert not old.exists()
+    with closing(sqlite3.connect(there / "work" / "card" / "s.db")) as again:
+        assert again.execute("SELECT number FROM trial").fetchall() == [(7,)]
+
+
+def test_an_archive_writes_nowhere_else(tmp_path: Path) -> None:
+    """A name that leads out of the folders is refused, and so is what is no archive."""
+    file, source = tmp_path / "evil.tar.gz", tmp_path / "x"
+    source.write_text("x", encoding="utf-8")
+    roots = {"work": tmp_path / "work", "results": tmp_path / "results"}
+    for name in ("../out", "elsewhere/x"):
+        with tarfile.open(file, "w:gz") as archive:
+            archive.add(source, arcname=name)
+        with pytest.raises(SystemExit):
+            unpack(file, roots)
+    file.write_bytes(b"no archive")
+    with pytest.raises(SystemExit, match="cannot be unpacked"):
+        unpack(file, roots)
+
+    assert not (tmp_path.parent / "out").exists()
+
+
+def results_of(folder: Path, device: str, stages: dict[str, str]) -> Path:
+    """A machine's folder of results as far as every machine has one."""
+    folder.mkdir(parents=True)
+    known = {
+        name: {"status": status, "message": "So it was.", "seconds": 1.0, "at": "2026-11-22T01:02:03+00:00"}
+        for name, status in stages.items()
+    }
+    machine = {"device": f"Some Card ({device}, 80 GiB)", "torch": "2.11.0+cu130"}
+    text = json.dumps({"device": device, "machine": machine, "stages": known})
+    (folder / CHECK).write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_a_proof_on_a_cpu_is_no_result_of_a_card(tmp_path: Path) -> None:
+    """The README says that no card was measured, and where the proof is."""
+    results_of(tmp_path / "some-cpu", "cpu", {"a": "done"})
+    told = readme.section(tmp_path, (stage("a", ends(Status.DONE)),))
+
+    assert "No GPU has been measured yet" in told
+    assert "says nothing of a card: [some-cpu](" in told
+    assert "found it" not in told
+
+
+def test_the_readme_shows_cards_and_what_was_not_measured(tmp_path: Path) -> None:
+    """Published beside measured, and every stage that is missing or has not got to its end."""
+    card = results_of(tmp_path / "some-card", "cuda", {"a": "done", "b": "partial"})
+    row = {
+        "rung": "fp16",
+        "status": "measured",
+        "published_speedup": 2.63,
+        "speedup": 3.5,
+        "published_memory_bytes": None,
+        "memory_bytes": 3 * 2**30,
+    }
+    guide = {
+        "title": "A guide",
+        "source": "https://example.org",
+        "published": {"hardware": "a T4"},
+        "here": {"has_random_weights": True},
+        "rows": [row, {**row, "rung": "slow", "status": "waiting", "speedup": None, "memory_bytes": None}],
+    }
+    (card / "guides.json").write_text(json.dumps({"guides": [guide]}), encoding="utf-8")
+    best = {"is_baseline": False, "latency_s": 1.0, "settings": {"dtype": "bfloat16"}, "speed_up": 8.1}
+    best |= {"memory_bytes": 2**30, "similarity": 0.99, "tier": "equivalent"}
+    studies = {"studies": {"sdxl": {"trials": 5, "front": [best]}}, "recipes": {}, "duels": {}}
+    (card / "studies.json").write_text(json.dumps(studies), encoding="utf-8")
+    told = readme.section(tmp_path, tuple(stage(name, ends(Status.DONE)) for name in "abc"))
+
+    assert "### Some Card (cuda, 80 GiB)" in told
+    assert "torch 2.11.0+cu130, 2026-11-22" in told
+    assert "| fp16 | 2.63× | 3.50× |  | 3 GiB |" in told
+    assert "| slow | 2.63× | waiting |  |  |" in told
+    assert "random weights" in told
+    assert "| sdxl | 5 | dtype=bfloat16 | 8.10× | 1 GiB | 0.9900 equivalent |" in told
+    assert "- About b: partial. So it was.\n- About c: not measured." in told
+    assert "About a" not in told
+
+
+def test_the_readme_is_what_the_results_give() -> None:
+    """`python -m tests.gpu_check.readme` writes it."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    assert f"{readme.START}\n{readme.section(ROOT / 'studies' / 'gpu')}\n{readme.END}" in text
