@@ -57,22 +57,9 @@ def turn(setup: Setup, value: str) -> None:
     with torch.device("meta"):
         plan = kind.from_config(config)
     widths = (
-        *(
-            "in_channels",
-            "out_channels",
-            "patch_size",
-            "patch_size_t",
-            "cross_attention_dim",
-            "caption_channels",
-        ),
-        *(
-            "joint_attention_dim",
-            "pooled_projection_dim",
-            "text_dim",
-            "encoder_hid_dim",
-            "addition_embed_type",
-        ),
-        *("projection_class_embeddings_input_dim", "addition_time_embed_dim"),
+        *("in_channels", "out_channels", "patch_size", "patch_size_t", "cross_attention_dim"),
+        *("caption_channels", "joint_attention_dim", "pooled_projection_dim", "text_dim", "encoder_hid_dim"),
+        *("addition_embed_type", "projection_class_embeddings_input_dim", "addition_time_embed_dim"),
     )
     there = [(width, own.config.get(width), plan.config.get(width)) for width in widths]
     differing = [f"{width} is {its}, not {ours}" for width, ours, its in there if its != ours]
