@@ -79,6 +79,8 @@ def conflict(settings: Settings, situation: Situation) -> str | None:
     known = situation.blueprint.facts.get("denoisers")
     if value == "own" or (isinstance(known, dict) and value in known):
         return None
+    if value.startswith("arch:"):
+        return f"swap_denoiser = {value} goes with the architecture that it was made for, not with this."
     missing = why_no_such_folder(value)
     if missing:
         return f"swap_denoiser cannot load its denoiser: {missing}."

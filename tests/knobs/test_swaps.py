@@ -111,7 +111,7 @@ def test_an_architecture_offers_the_denoisers_that_its_folder_holds(
 
     assert DENOISER.domain(situation).on_request == (value,)
     assert space.why_not(settings) is None
-    assert "There is no folder 'arch:small'" in str(DENOISER.conflict(settings, here))
+    assert "goes with the architecture that it was made for" in str(DENOISER.conflict(settings, here))
     assert bool(torch.isfinite(pictures_of(setup)).all())
     assert setup.pipeline.unet.mid_block is None
     assert setup.pipeline.unet.dtype == torch.bfloat16
