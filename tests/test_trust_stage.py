@@ -16,7 +16,7 @@ from autotune.target import Target
 from autotune.workload import Workload
 from tests.gpu_check import trust, trust_floor, trust_forecast, trust_memory, trust_timing
 from tests.gpu_check.stage import Where
-from tests.gpu_check.trust_trials import KEPT, Finding, OutOfTime, Trials
+from tests.gpu_check.trust_trials import KEPT, Finding, OutOfTime, Trials, is_fault
 from tests.knobs.places import HOPPER, UNET
 from tests.test_forecast import FOOTPRINT
 
@@ -138,7 +138,7 @@ def test_every_experiment_of_a_card_says_what_it_found(trials: Trials) -> None:
         experiment(trials)
     page = trust.lines(trials.where.results)
 
-    assert not [one for items in trials.found.values() for one in items.values() if trust.is_fault(one)]
+    assert not [one for items in trials.found.values() for one in items.values() if is_fault(one)]
     for wanted in (
         "| demo | 8 x 5 | 103.0 |",
         "| arch:sdxl, bf16 | 3 x 5 |",

@@ -4,7 +4,7 @@ What of them can be shown on a CPU is shown there on the demo model; the rest sa
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from tests.gpu_check import trust_memory as memory
 from tests.gpu_check import trust_raw as raw
 from tests.gpu_check import trust_timing as timing
 from tests.gpu_check.stage import Ended, Stage, Status, Where, kept
-from tests.gpu_check.trust_trials import KEPT, Finding, OutOfTime, Trials
+from tests.gpu_check.trust_trials import KEPT, Finding, OutOfTime, Trials, is_fault
 
 _TITLE = "How far measurements on this machine can be trusted"
 _EXPERIMENTS: tuple[Callable[[Trials], None], ...] = (
@@ -37,6 +37,7 @@ _EXPERIMENTS: tuple[Callable[[Trials], None], ...] = (
 
 def run(where: Where) -> Ended:
     """Measure what is not known yet, then what failed in earlier runs, and forecast all that was measured."""
+    where = replace(where, work=where.work.resolve())  # compilers, which are told of it, run elsewhere
     found: dict[str, dict[str, Finding]] = where.kept(KEPT) or {}
     where.keep(KEPT, found)
     (where.work / "trust").mkdir(parents=True, exist_ok=True)
@@ -65,15 +66,6 @@ def _try(experiment: Callable[[Trials], None], trials: Trials, waiting: list[str
         experiment(trials)
     except OutOfTime as item:
         waiting.append(str(item))
-
-
-def is_fault(finding: Finding) -> bool:
-    """Whether an item failed; a recipe that does not run under a cap is a finding, and no fault.
-
-    >>> is_fault({"failure": "crash: signal 11"}), is_fault({"under": {"failure": "out of memory: …"}})
-    (True, False)
-    """
-    return "failure" in finding
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,14 +24,12 @@ _HARMLESS: dict[str, Settings] = {
     "tf32": {"tf32": True},
     "channels_last": {"channels_last": True},
     "sdpa_math": {"attention": "sdpa_math"},
-    "sdpa_efficient": {"attention": "sdpa_efficient"},
     "bfloat16, sdpa_flash": {**_BF16, "attention": "sdpa_flash"},
     "bfloat16, sdpa_cudnn": {**_BF16, "attention": "sdpa_cudnn"},
     "one picture at a time": {"images_per_call": 1},
 }
 _HARMLESS_ON_CPU = ("again", "bfloat16", "channels_last", "sdpa_math", "tf32", "one picture at a time")
 _LARGE: dict[str, Settings] = {
-    "again": {},
     "bfloat16": _BF16,
     "float16": {"dtype": "float16"},
     "tf32": {"tf32": True},

@@ -114,7 +114,7 @@ class Trials:
     def wants(self, experiment: str, item: str) -> bool:
         """Whether an item is to be measured: it is not known, or failed before this run and has its turn."""
         known = self.of(experiment).get(item)
-        is_stale = known is not None and "failure" in known and (experiment, item) not in self._fresh
+        is_stale = known is not None and is_fault(known) and (experiment, item) not in self._fresh
         return known is None or (is_stale and self.is_retrying)
 
     def once(
@@ -263,6 +263,21 @@ def _short(seconds: Any) -> Any:
     if isinstance(seconds, Mapping):
         return {name: round(value, 6) for name, value in seconds.items()}
     return [round(value, 6) for value in seconds]
+
+
+def is_fault(finding: Finding) -> bool:
+    """Whether an item failed for no reason that is itself a finding.
+
+    That a recipe takes longer than it may is one, and so is that it does not run under a cap.
+
+    >>> is_fault({"failure": "crash: signal 11", "kind": "crash"})
+    True
+    >>> is_fault({"failure": "took more than 120 s", "kind": "timeout"})
+    False
+    >>> is_fault({"cap_bytes": 1, "under": {"failure": "out of memory"}})
+    False
+    """
+    return "failure" in finding and finding.get("kind") != "timeout"
 
 
 def is_good(finding: Finding | None) -> bool:
