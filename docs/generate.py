@@ -12,7 +12,18 @@ from autotune.knob import Knob
 from autotune.knobs import all_knobs
 
 REFERENCE = Path(__file__).parent / "reference"
-COMMANDS = ("tune", "show", "explain", "export", "report", "generate", "knobs", "doctor", "dashboard")
+COMMANDS = (
+    "tune",
+    "show",
+    "explain",
+    "export",
+    "bench-guides",
+    "report",
+    "generate",
+    "knobs",
+    "doctor",
+    "dashboard",
+)
 
 
 def knobs_page() -> str:

@@ -24,7 +24,7 @@ EXAMPLES = (
 def bench_guides(
     guides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[GUIDE]...", help="Names of guides; all where none is named."),
+        typer.Argument(metavar="GUIDE", help="Names of guides; all where none is named."),
     ] = None,
     is_list: Annotated[bool, typer.Option("--list", help="List the guides and stop.")] = False,
     model: Annotated[
@@ -68,7 +68,7 @@ def bench_guides(
     is_json: AsJson = False,
     is_quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing until the end.")] = False,
 ) -> None:
-    """Measure the recipes of published guides on this machine, beside the figures that the guides give.
+    """Measure the recipes of published guides here, beside the figures that they give.
 
     Each rung of a guide's table is a recipe, measured in a process of its own. Most guides take full-size
     models, for which the speed and the memory are real and the weights random; name your own with --model. On
