@@ -1,6 +1,10 @@
 """One call of the pipeline: the same prompts and the same first latents for every recipe."""
 
+import functools
 import inspect
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -26,7 +30,7 @@ def make_pictures(setup: Setup, call: Call, *, extra: dict[str, Any] | None = No
         frames of the first, then all of the second, and so on.
     """
     arguments = call_arguments(setup, call) | (extra or {})
-    with torch.inference_mode():
+    with torch.inference_mode(), noise_in_32_bits(setup.pipeline):
         output = setup.pipeline(**arguments)
     made = output.frames if hasattr(output, "frames") else output.images
     if setup.device.startswith("cuda"):
@@ -83,10 +87,9 @@ def taken_arguments(pipeline: Any) -> frozenset[str]:
 def first_noise(setup: Setup, seeds: tuple[int, ...]) -> dict[str, Any]:
     """Return the argument that fixes the first latents: drawn on the CPU, one generator a picture.
 
-    Drawn on the device, noise would depend on it, and every recipe would paint something else. Which dtype
-    it is drawn in does not matter: torch draws float32 on a CPU and rounds it (a test says so). A UNet's
+    Drawn on the device, noise would depend on it, and every recipe would paint something else. A UNet's
     latents are drawn here, so that a scheduler that draws noise of its own does not move them; the other
-    families' are packed, or scaled, by their pipeline, and get the generators.
+    families' are packed, or scaled, by their pipeline, and get the generators: see `noise_in_32_bits`.
     """
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
     denoiser = getattr(setup.pipeline, "unet", None)
@@ -101,3 +104,40 @@ def first_noise(setup: Setup, seeds: tuple[int, ...]) -> dict[str, Any]:
     noise = torch.stack([torch.randn(shape, generator=generator) for generator in generators])
     dtype = denoiser.dtype
     return {"latents": noise.to(dtype=dtype if dtype.is_floating_point else torch.float32)}
+
+
+@contextmanager
+def noise_in_32_bits(pipeline: Any) -> Iterator[None]:
+    """Let a pipeline and its scheduler draw their noise in float32 and round it to the dtype that they want.
+
+    Up to torch 2.12, 16 bits drawn on a CPU are other numbers than 32 (seen in 2.11; 2.13 rounds by itself):
+    recipes of another dtype would paint another picture.
+    """
+    parts = [part for part in (pipeline, getattr(pipeline, "scheduler", None)) if part is not None]
+    names = {kind.__module__ for part in parts for kind in type(part).__mro__}
+    modules = [sys.modules[name] for name in sorted(names) if hasattr(sys.modules.get(name), "randn_tensor")]
+    draws = [vars(module)["randn_tensor"] for module in modules]
+    for module, draw in zip(modules, draws, strict=True):
+        vars(module)["randn_tensor"] = _rounded(draw)
+    try:
+        yield
+    finally:
+        for module, draw in zip(modules, draws, strict=True):
+            vars(module)["randn_tensor"] = draw
+
+
+def _rounded(draw: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """What draws noise in float32, whatever dtype is asked for, and rounds it to that."""
+
+    @functools.wraps(draw)
+    def drawn(
+        shape: Any,
+        generator: Any = None,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+        layout: Any = None,
+    ) -> Tensor:
+        noise = draw(shape, generator=generator, device=device, dtype=torch.float32, layout=layout)
+        return noise if dtype is None else noise.to(dtype)
+
+    return drawn

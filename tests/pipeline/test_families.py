@@ -15,7 +15,7 @@ from autotune.errors import PlanError
 from autotune.job import Job, Protocol
 from autotune.knobs import all_knobs
 from autotune.measurement import Measurement, Outcome
-from autotune.pipeline.calls import CLIP_FRAMES, spread_frames
+from autotune.pipeline.calls import CLIP_FRAMES, noise_in_32_bits, spread_frames
 from autotune.pipeline.machine import read_target
 from autotune.pipeline.probe import read_blueprint, situate
 from autotune.pipeline.sizes import resolve_size
@@ -125,14 +125,22 @@ def test_a_size_that_a_family_cannot_make_is_refused(
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("shape", [(1, 4, 16, 16), (1, 16, 3, 5, 7), (1, 3)])
-def test_noise_of_few_bits_is_the_noise_of_many_rounded(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
-    """On a CPU it does not matter in which dtype a pipeline draws: all recipes start from the same noise."""
-    drawn = [
-        torch.randn(shape, generator=torch.Generator("cpu").manual_seed(7), dtype=wanted)
-        for wanted in (torch.float32, dtype)
-    ]
+def test_noise_of_few_bits_is_the_noise_of_many_rounded(
+    dtype: torch.dtype, shape: tuple[int, ...], folder_of: Callable[[str], Path]
+) -> None:
+    """Whatever torch does: all recipes start from the same noise; the pipeline's own drawing comes back."""
+    folder = folder_of("flux")
+    pipeline = turned(folder, situation_of(folder), {}).pipeline
+    module = sys.modules[type(pipeline).__module__]
+    before = module.randn_tensor
+    with noise_in_32_bits(pipeline):
+        drawn = [
+            module.randn_tensor(shape, generator=torch.Generator("cpu").manual_seed(7), dtype=wanted)
+            for wanted in (torch.float32, dtype)
+        ]
 
     assert torch.equal(drawn[0].to(dtype), drawn[1])
+    assert module.randn_tensor is before
 
 
 @pytest.mark.parametrize("family", FAMILIES)
