@@ -1,6 +1,6 @@
 """The stages there are, in the order in which they run."""
 
-from tests.gpu_check import trust
+from tests.gpu_check import ladders, trust
 from tests.gpu_check.stage import Stage
 
-STAGES: tuple[Stage, ...] = (trust.STAGE,)
+STAGES: tuple[Stage, ...] = (trust.STAGE, ladders.STAGE)
