@@ -120,15 +120,29 @@ def _send(channel: socket.socket, message: dict[str, Any]) -> None:
 
 
 def _import_everything() -> None:
-    """Import what every trial needs, but nothing that starts threads or opens a device."""
-    import diffusers
-    import torch._dynamo  # noqa: F401 - its counters are read by every trial
-    import transformers  # noqa: F401
+    """Import what every trial needs, but nothing that starts threads or opens a device.
 
-    import autotune.pipeline.orders  # noqa: F401
+    Raises:
+        SystemExit: A package has opened a GPU while it was imported: no trial could use it.
+    """
+    import torch._dynamo  # its counters are read by every trial
 
-    for name in ("DiffusionPipeline", "StableDiffusionPipeline", "AutoencoderTiny", "UNet2DConditionModel"):
-        getattr(diffusers, name)  # diffusers imports its classes when they are first named
+    from autotune.pipeline.unopened import answered_by_nvml
+
+    with answered_by_nvml():
+        import diffusers
+        import transformers  # noqa: F401
+
+        import autotune.pipeline.orders  # noqa: F401
+
+        for name in ("DiffusionPipeline", "StableDiffusionPipeline", "AutoencoderTiny"):
+            getattr(diffusers, name)  # diffusers imports its classes when they are first named
+        _ = diffusers.UNet2DConditionModel
+    if torch.cuda.is_initialized():
+        raise SystemExit(
+            "An installed package opens the GPU while it is imported, so that no trial could use it. "
+            "Find it by importing diffusers with each optional package uninstalled in turn."
+        )
 
 
 if __name__ == "__main__":
