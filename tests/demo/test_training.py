@@ -3,12 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pytest
 import torch
 from torch import nn
 
 from autotune.demo.postcards import full_caption
 from autotune.demo.training.loop import Losses, Plan, fit
-from autotune.demo.training.pictures import captions_of, scenes, unseen_scenes
+from autotune.demo.training.pictures import batch_of, captions_of, scenes, unseen_scenes
 
 PLAN = Plan("line", cpu_s=0.3, wall_s=60.0, rate=0.05, average=0.9, log_every_s=0.1)
 
@@ -50,6 +52,44 @@ def test_training_heeds_the_wall_clock(tmp_path: Path) -> None:
     _train(nn.Linear(1, 1), tmp_path, replace(PLAN, cpu_s=3600.0, wall_s=0.2))
 
     assert _steps(tmp_path)
+
+
+def test_an_interrupted_training_goes_on(tmp_path: Path) -> None:
+    """Ctrl-C keeps every step until then, also of weights that had no gradient yet."""
+    model = nn.ModuleDict({"used": nn.Linear(1, 1), "unused": nn.Linear(1, 1)})
+    calls = 0
+
+    def losses_of_batch() -> Losses:
+        nonlocal calls
+        calls += 1
+        if calls == 6:
+            raise KeyboardInterrupt
+        return {"loss": model["used"](torch.rand(4, 1)).square().mean()}
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, losses_of_batch, plan=replace(PLAN, cpu_s=60.0), folder=tmp_path)
+    kept = model["used"].weight.detach().clone()
+    nn.init.zeros_(model["used"].weight)
+    seen = []
+
+    def look() -> Losses:
+        seen.append(model["used"].weight.detach().clone())
+        return losses_of_batch()
+
+    fit(model, look, plan=replace(PLAN, wall_s=0.3), folder=tmp_path)
+
+    assert torch.equal(kept, seen[0])
+    assert _steps(tmp_path)[-1] > 5
+
+
+def test_a_gpu_gets_the_same_pictures_in_larger_batches() -> None:
+    """Pictures that were moved come out as those that are mapped do; a CPU's batches stay as they are."""
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 128, 128, 3)).astype(np.uint8)
+    moved = torch.from_numpy(pixels.copy())
+
+    for chosen in (range(1, 3), np.array([4, 0, 4])):
+        assert torch.equal(batch_of(pixels, chosen), batch_of(moved, chosen))
+    assert 8 == PLAN.batch(8) < replace(PLAN, device="cuda").batch(8)
 
 
 def test_scenes_follow_from_their_numbers() -> None:

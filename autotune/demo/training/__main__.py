@@ -6,6 +6,8 @@ interrupted, and writes its losses to ``<workdir>/<stage>.csv``.
 
 import argparse
 import logging
+import math
+import sys
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,11 +20,11 @@ from autotune.demo.training.autoencoder import (
     train_sketcher,
 )
 from autotune.demo.training.denoiser import train_denoiser
-from autotune.demo.training.evaluation import evaluate
+from autotune.demo.training.evaluation import PROMPTS, evaluate
 from autotune.demo.training.judging import train_judge
 from autotune.demo.training.loop import Plan
 from autotune.demo.training.packaging import package
-from autotune.demo.training.pictures import draw_pictures
+from autotune.demo.training.pictures import SCENES, draw_pictures
 from autotune.demo.training.tiny import train_tiny
 from autotune.demo.training.workers import together
 
@@ -39,6 +41,9 @@ STAGES: dict[str, float] = {
 }
 """Stages in order with their default budget in minutes of CPU time, 0 for no training."""
 
+GPU_SHARE = 0.08
+"""Of these minutes, on a GPU: seven of them in all, an estimate that no GPU has confirmed yet."""
+
 _PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -53,6 +58,9 @@ class Order:
         budget_s: CPU seconds of the stage, ``None`` for its default.
         wall_s: Limit in wall seconds, ``None`` for three times the budget.
         workers: Processes that train the denoiser together.
+        device: Where networks are trained. On a GPU wall time alone counts, unless a budget is given.
+        scenes: How many pictures are drawn.
+        prompts: How many unseen prompts the model is judged on.
     """
 
     workdir: Path
@@ -61,6 +69,9 @@ class Order:
     budget_s: float | None
     wall_s: float | None
     workers: int = 1
+    device: str = "cpu"
+    scenes: int = SCENES
+    prompts: int = PROMPTS
 
     def part_for(self, stage: str) -> "Order":
         """Return the order with one stage's part of a budget for all stages."""
@@ -74,8 +85,10 @@ class Order:
     def plan(self, stage: str, rate: float, *, decay: float = 1e-3) -> Plan:
         """Return the plan of a training stage."""
         cpu_s = self.budget_s or 60 * STAGES[stage]
-        wall_s = self.wall_s or 3 * cpu_s
-        return Plan(stage, cpu_s, wall_s, rate=rate, decay=decay)
+        wall_s = self.wall_s or (3 * cpu_s if self.device == "cpu" else cpu_s * GPU_SHARE)
+        if self.device != "cpu" and self.budget_s is None:
+            cpu_s = math.inf
+        return Plan(stage, cpu_s, wall_s, rate=rate, decay=decay, device=self.device)
 
 
 def run(stage: str, order: Order) -> None:
@@ -83,11 +96,11 @@ def run(stage: str, order: Order) -> None:
     folder = order.workdir
     match stage:
         case "data":
-            draw_pictures(folder)
+            draw_pictures(folder, count=order.scenes)
         case "sketcher":
             train_sketcher(folder, order.plan(stage, 2e-3))
         case "encode":
-            encode_pictures(folder)
+            encode_pictures(folder, order.device)
         case "unet":
             plan = order.plan(stage, 1.5e-3, decay=1e-2)
             together(partial(train_denoiser, folder, plan), order.workers)
@@ -98,7 +111,7 @@ def run(stage: str, order: Order) -> None:
         case "judge":
             train_judge(folder, order.plan(stage, 2e-3, decay=2e-2))
         case "evaluate":
-            evaluate(folder, order.docs)
+            evaluate(folder, order.docs, count=order.prompts, device=order.device)
         case "package":
             package(folder, order.target)
         case _:
@@ -115,8 +128,13 @@ def main() -> None:
     parser.add_argument("--target", type=Path, default=_PACKAGE_ROOT / "autotune/demo/model")
     parser.add_argument("--docs", type=Path, default=_PACKAGE_ROOT / "docs/demo-model")
     parser.add_argument("--threads", type=int, default=1, help="threads of one operation")
-    parser.add_argument("--workers", type=int, default=1, help="processes of the unet stage")
+    parser.add_argument("--workers", type=int, default=1, help="processes of the unet stage, on a CPU")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda: where networks are trained")
+    parser.add_argument("--scenes", type=int, default=SCENES, help="pictures to draw; fewer for a trial run")
+    parser.add_argument("--prompts", type=int, default=PROMPTS, help="prompts to judge the model on")
     given = parser.parse_args()
+    if given.workers > 1 and given.device != "cpu":
+        parser.error("--workers are processes on a CPU; a GPU has one")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     # Two single-threaded stages side by side use two cores better than one
     # stage with two threads: these networks are small.
@@ -129,10 +147,17 @@ def main() -> None:
         budget_s=given.budget_minutes and 60 * given.budget_minutes,
         wall_s=given.wall_minutes and 60 * given.wall_minutes,
         workers=given.workers,
+        device=given.device,
+        scenes=given.scenes,
+        prompts=given.prompts,
     )
-    for stage in STAGES if given.stage == "all" else (given.stage,):
-        torch.manual_seed(0)
-        run(stage, order if stage == given.stage else order.part_for(stage))
+    try:
+        for stage in STAGES if given.stage == "all" else (given.stage,):
+            logging.getLogger(__name__).info("%s", stage)
+            torch.manual_seed(0)
+            run(stage, order if stage == given.stage else order.part_for(stage))
+    except KeyboardInterrupt:
+        sys.exit("Interrupted. The same command goes on where it was.")
 
 
 if __name__ == "__main__":

@@ -70,12 +70,12 @@ def train_sketcher(folder: Path, plan: Plan) -> None:
     numbers instead of a forty-eighth, which is learnt many times faster than
     the same latents for full-size pictures from nothing.
     """
-    pictures, rng = load_pictures(folder), np.random.default_rng(0)
-    model = new_sketcher()
+    pictures, rng = load_pictures(folder, plan.device), np.random.default_rng(0)
+    model, size = new_sketcher().to(plan.device), plan.batch(_SMALL_BATCH)
     held_out = halved(batch_of(pictures, range(64)))
 
     def losses_of_batch() -> Losses:
-        wanted = halved(batch_of(pictures, rng.integers(HELD_OUT, len(pictures), _SMALL_BATCH)))
+        wanted = halved(batch_of(pictures, rng.integers(HELD_OUT, len(pictures), size)))
         if rng.random() < _FLIPPED:
             wanted = wanted.flip(-1)
         spread = model.encode(wanted).latent_dist
@@ -94,21 +94,26 @@ def train_sketcher(folder: Path, plan: Plan) -> None:
 
 
 @torch.no_grad()
-def encode_pictures(folder: Path) -> None:
+def encode_pictures(folder: Path, device: str = "cpu") -> None:
     """Encode every picture once and keep the latents in ``latents.safetensors``.
+
+    Nothing is done where that was done of the sketcher that is there.
 
     Every channel is shifted and scaled to mean 0 and deviation 1 over all
     pictures, so that the ``scaling_factor`` of the models that use them is 1.
     """
+    source, made = folder / "sketcher" / "config.json", folder / "latents.safetensors"
+    if made.exists() and made.stat().st_mtime > source.stat().st_mtime:
+        return
     model = AutoencoderKL.from_pretrained(folder / "sketcher")
-    model.to(memory_format=torch.channels_last)
-    pictures = load_pictures(folder)
+    model.to(device, memory_format=torch.channels_last)
+    pictures = load_pictures(folder, device)
 
     @torch.no_grad()
     def encoded(start: int) -> Tensor:
         chosen = range(start, min(start + _ENCODED_AT_ONCE, len(pictures)))
         mean: Tensor = model.encode(halved(batch_of(pictures, chosen))).latent_dist.mean
-        return mean
+        return mean.cpu()
 
     with ThreadPoolExecutor(2) as pool:
         codes = torch.cat(list(pool.map(encoded, range(0, len(pictures), _ENCODED_AT_ONCE))))
@@ -118,9 +123,9 @@ def encode_pictures(folder: Path) -> None:
     save_file({"latents": white}, folder / "latents.safetensors")
 
 
-def load_latents(folder: Path) -> Tensor:
+def load_latents(folder: Path, device: str = "cpu") -> Tensor:
     """Return the whitened latents, fp16, shape (scenes, 4, 16, 16)."""
-    return load_file(folder / "latents.safetensors")["latents"]
+    return load_file(folder / "latents.safetensors")["latents"].to(device)
 
 
 def train_autoencoder(folder: Path, plan: Plan) -> None:
@@ -130,13 +135,15 @@ def train_autoencoder(folder: Path, plan: Plan) -> None:
     the latents prepares it for those that the denoiser draws. The encoder,
     which text-to-image does not use, learns to find the latent of a picture.
     """
-    pictures, latents = load_pictures(folder), load_latents(folder)
-    model, rng = new_autoencoder(), np.random.default_rng(1)
+    pictures, latents = load_pictures(folder, plan.device), load_latents(folder, plan.device)
+    model, rng = new_autoencoder().to(plan.device), np.random.default_rng(1)
+    size = plan.batch(_FULL_BATCH)
     _fix_spread(model)
 
     def losses_of_batch() -> Losses:
-        chosen = rng.integers(HELD_OUT, len(pictures), _FULL_BATCH)
-        wanted, codes = batch_of(pictures, chosen), latents[torch.from_numpy(chosen)].float()
+        chosen = rng.integers(HELD_OUT, len(pictures), size)
+        wanted = batch_of(pictures, chosen)
+        codes = latents[torch.from_numpy(chosen).to(plan.device)].float()
         noisy = codes + 0.03 * torch.randn_like(codes)
         losses = picture_losses(model.decode(noisy).sample, wanted, squared=1.0)
         if rng.random() < _ENCODED:

@@ -84,9 +84,10 @@ def token_ids(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
     return torch.tensor(found["input_ids"])
 
 
-def stratified_steps(batch: int) -> Tensor:
+def stratified_steps(batch: int, device: str = "cpu") -> Tensor:
     """Return one random time step from each of ``batch`` equal parts of 0 to 999."""
-    return ((torch.arange(batch) + torch.rand(batch)) / batch * 1000).long().clamp(0, 999)
+    places = torch.arange(batch, device=device) + torch.rand(batch, device=device)
+    return (places / batch * 1000).long().clamp(0, 999)
 
 
 class Velocity:
@@ -95,7 +96,7 @@ class Velocity:
     def __init__(self, model: nn.Module) -> None:
         """Measure ``model``, which holds ``unet`` and ``text_encoder``."""
         self._model = model
-        self._kept = new_scheduler().alphas_cumprod
+        self._kept = new_scheduler().alphas_cumprod.to(next(model.parameters()).device)
 
     def __call__(self, latents: Tensor, ids: Tensor, *, steps: Tensor, noise: Tensor) -> Tensor:
         """Return the error of each latent of the batch."""
@@ -114,21 +115,23 @@ def train_denoiser(folder: Path, plan: Plan) -> None:
     tokenizer = build_tokenizer([text for texts in captions for text in texts])
     tokenizer.save_pretrained(folder / "tokenizer")
     new_scheduler().save_pretrained(folder / "scheduler")
-    latents = load_latents(folder).float()
+    device = plan.device
+    latents = load_latents(folder, device).float()
     flat = token_ids(tokenizer, [text for texts in captions for text in texts])
-    ids = flat.view(len(captions), -1, MAX_TOKENS)
-    nothing = token_ids(tokenizer, [""])[0]
+    ids = flat.view(len(captions), -1, MAX_TOKENS).to(device)
+    nothing = token_ids(tokenizer, [""])[0].to(device)
     model = nn.ModuleDict({"unet": new_unet(latents.shape[1]), "text_encoder": new_text_encoder(tokenizer)})
-    error = Velocity(model)
-    batch = _BATCH // workers()
+    error = Velocity(model.to(device))
+    batch = plan.batch(_BATCH) // workers()
     torch.manual_seed(worker())
 
     def losses_of_batch() -> Losses:
-        chosen = torch.randint(HELD_OUT, len(latents), (batch,))
-        words = ids[chosen, torch.randint(0, ids.shape[1], (batch,))]
-        words[torch.rand(batch) < _WITHOUT_CAPTION] = nothing
+        chosen = torch.randint(HELD_OUT, len(latents), (batch,), device=device)
+        words = ids[chosen, torch.randint(0, ids.shape[1], (batch,), device=device)]
+        is_left_out = torch.rand(batch, device=device) < _WITHOUT_CAPTION
+        words = torch.where(is_left_out[:, None], nothing, words)
         clean = latents[chosen]
-        steps, noise = stratified_steps(batch), torch.randn_like(clean)
+        steps, noise = stratified_steps(batch, device), torch.randn_like(clean)
         return {"loss": error(clean, words, steps=steps, noise=noise).mean()}
 
     measure = _measure_and_keep(latents[:HELD_OUT], ids[:HELD_OUT, 0], folder=folder)
@@ -140,8 +143,8 @@ def _measure_and_keep(
     latents: Tensor, ids: Tensor, *, folder: Path
 ) -> Callable[[nn.Module], dict[str, float]]:
     """Return a function that measures the held-out error and saves the weights."""
-    noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(1))
-    steps = torch.linspace(10, 990, len(latents)).long()
+    noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(1)).to(latents.device)
+    steps = torch.linspace(10, 990, len(latents)).long().to(latents.device)
 
     @torch.no_grad()
     def measure(model: nn.Module) -> dict[str, float]:
@@ -150,7 +153,7 @@ def _measure_and_keep(
         for name, words in (("val", ids), ("val_wrong_caption", ids.roll(1, 0))):
             parts = [
                 error(latents[p], words[p], steps=steps[p], noise=noise[p])
-                for p in torch.arange(len(latents)).split(64)
+                for p in torch.arange(len(latents), device=latents.device).split(64)
             ]
             found[name] = float(torch.cat(parts).mean())
         for part in ("unet", "text_encoder"):

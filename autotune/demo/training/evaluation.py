@@ -29,8 +29,10 @@ from autotune.demo.training.pictures import (
 )
 
 PROMPTS = 64
-"""Number of unseen prompts the model is judged on."""
+"""Number of unseen prompts the model is judged on, unless fewer are asked for."""
 
+SHIPPED_JUDGE = "obedience by the judge that ships"
+PSNRS = "PSNR in dB on 64 held-out pictures"
 STEPS = 20
 """Denoising steps of every sample."""
 
@@ -48,7 +50,7 @@ def first_latents(seeds: Sequence[int], channels: int) -> torch.Tensor:
 
 def sample(pipe: StableDiffusionPipeline, prompts: list[str], *, guidance: float) -> Images:
     """Return one picture for each prompt; the seeds are 1000, 1001 and so on."""
-    channels = int(pipe.unet.config.in_channels)
+    channels, device = int(pipe.unet.config.in_channels), pipe.device
     parts = []
     for start in range(0, len(prompts), _BATCH):
         chosen = prompts[start : start + _BATCH]
@@ -56,7 +58,7 @@ def sample(pipe: StableDiffusionPipeline, prompts: list[str], *, guidance: float
             chosen,
             num_inference_steps=STEPS,
             guidance_scale=guidance,
-            latents=first_latents(range(1000 + start, 1000 + start + len(chosen)), channels),
+            latents=first_latents(range(1000 + start, 1000 + start + len(chosen)), channels).to(device),
             output_type="np",
         )
         parts.append(found.images)
@@ -79,17 +81,24 @@ def as_pixels(images: Images) -> list[Pixels]:
     return list((images.clip(0, 1) * 255).round().astype(np.uint8))
 
 
-def evaluate(folder: Path, target: Path) -> None:
+def evaluate(folder: Path, target: Path, *, count: int = PROMPTS, device: str = "cpu") -> None:
     """Write ``score.json``, ``losses.csv``, ``samples.png`` and ``data.png``.
 
-    The scores are also kept in the work folder, for the model's card.
+    The scores are also kept in the work folder, for the model's card. Two judges mark the same pictures: the
+    one that was trained on this model's decoder, and the one that ships, which marked the model that ships.
+
+    Args:
+        folder: Where the stages before have left what they made.
+        target: Where the evidence is written.
+        count: Number of unseen prompts.
+        device: Where the pictures are made.
     """
     target.mkdir(parents=True, exist_ok=True)
-    pipe = assemble(folder)
-    asked = unseen_scenes(PROMPTS)
+    pipe = assemble(folder).to(device)
+    asked = unseen_scenes(count)
     prompts = [full_caption(scene) for scene in asked]
-    judge = load_judge(folder)
-    score: dict[str, Any] = {"prompts": len(prompts), "steps": STEPS, "obedience": {}}
+    judge, other = load_judge(folder), load_judge()
+    score: dict[str, Any] = {"prompts": len(prompts), "steps": STEPS, "obedience": {}, SHIPPED_JUDGE: {}}
     for guidance in (1.0, _SHOWN, 5.0):
         started = time.process_time()
         images = sample(pipe, prompts, guidance=guidance)
@@ -98,6 +107,7 @@ def evaluate(folder: Path, target: Path) -> None:
         score["obedience"][f"guidance {guidance:g}"] = _rounded(marks) | {
             "cpu_ms_per_picture": round(1000 * spent)
         }
+        score[SHIPPED_JUDGE][f"guidance {guidance:g}"] = _rounded(obedience(images, asked, judge=other))
         _LOG.info("guidance %g: %s", guidance, _rounded(marks))
         if guidance == _SHOWN:
             grid(as_pixels(images[:32]), 8).save(target / "samples.png", optimize=True)
@@ -108,7 +118,7 @@ def evaluate(folder: Path, target: Path) -> None:
     score["judge accuracy on held-out pictures"] = _rounded(
         judge_accuracy(judge, batch_of(load_pictures(folder), range(HELD_OUT)))
     )
-    score |= _autoencoder_scores(folder, pipe) | _caption_gap(folder)
+    score |= _autoencoder_scores(folder, pipe, device) | _caption_gap(folder)
     for place in (folder, target):
         (place / "score.json").write_text(json.dumps(score, indent=1) + "\n")
     (target / "prompts.txt").write_text("\n".join(prompts[:32]) + "\n")
@@ -129,13 +139,13 @@ def write_losses(folder: Path, target: Path) -> None:
 
 
 @torch.no_grad()
-def _autoencoder_scores(folder: Path, pipe: StableDiffusionPipeline) -> dict[str, Any]:
-    wanted = batch_of(load_pictures(folder), range(64))
-    codes = load_latents(folder)[:64].float()
+def _autoencoder_scores(folder: Path, pipe: StableDiffusionPipeline, device: str) -> dict[str, Any]:
+    wanted = batch_of(load_pictures(folder), range(64)).to(device)
+    codes = load_latents(folder, device)[:64].float()
     full = pipe.vae.decode(codes).sample
-    tiny = AutoencoderTiny.from_pretrained(folder / "vae_tiny").decode(codes).sample
+    tiny = AutoencoderTiny.from_pretrained(folder / "vae_tiny").to(device).decode(codes).sample
     return {
-        "PSNR in dB on 64 held-out pictures": {
+        PSNRS: {
             "full autoencoder": round(psnr(full, wanted), 2),
             "tiny decoder": round(psnr(tiny, wanted), 2),
             "tiny against full decoder": round(psnr(tiny, full.clamp(-1, 1)), 2),

@@ -15,7 +15,7 @@ from autotune.demo.training.loop import Losses, Plan, fit
 from autotune.demo.training.pictures import HELD_OUT, batch_of, load_pictures, scenes
 
 DECODED = 2_048
-"""Number of pictures the judge also sees decoded from their latents."""
+"""Number of pictures, at most, the judge also sees decoded from their latents."""
 
 _BATCH = 32
 _BLURRED = 0.3
@@ -35,16 +35,18 @@ def train_judge(folder: Path, plan: Plan) -> None:
     Generated pictures reach it through the decoder, so its blur must not be
     mistaken for disobedience. Noise and blur are added for the same reason.
     """
-    pictures, rng = load_pictures(folder), np.random.default_rng(3)
-    truth = answer_numbers(range(len(pictures)))
-    decoded = _decoded_pictures(folder)
-    judge = Judge()
+    device, half_batch = plan.device, plan.batch(_BATCH) // 2
+    pictures, rng = load_pictures(folder, device), np.random.default_rng(3)
+    truth = {name: right.to(device) for name, right in answer_numbers(range(len(pictures))).items()}
+    decoded = _decoded_pictures(folder, device)
+    judge = Judge().to(device)
 
     def losses_of_batch() -> Losses:
-        drawn = rng.integers(HELD_OUT, len(pictures), _BATCH // 2)
-        again = rng.integers(0, DECODED, _BATCH // 2)
-        batch = torch.cat([batch_of(pictures, drawn), decoded[torch.from_numpy(again)].float()])
-        places = torch.from_numpy(np.concatenate([drawn, again + HELD_OUT]))
+        drawn = rng.integers(HELD_OUT, len(pictures), half_batch)
+        again = rng.integers(0, len(decoded), half_batch)
+        blurred = decoded[torch.from_numpy(again).to(device)].float()
+        batch = torch.cat([batch_of(pictures, drawn), blurred])
+        places = torch.from_numpy(np.concatenate([drawn, again + HELD_OUT])).to(device)
         scores = judge(_worn(batch, rng))
         parts = [F.cross_entropy(scores[name], truth[name][places]) for name in QUESTIONS]
         return {"loss": torch.stack(parts).sum()}
@@ -54,7 +56,7 @@ def train_judge(folder: Path, plan: Plan) -> None:
 
     fit(judge, losses_of_batch, plan=plan, folder=folder, measure=measure)
     half = {
-        name: value.half() if value.is_floating_point() else value
+        name: value.cpu().half() if value.is_floating_point() else value.cpu()
         for name, value in judge.state_dict().items()
     }
     save_file(half, folder / "judge.safetensors")
@@ -67,13 +69,14 @@ def judge_accuracy(judge: Judge, held_out: Tensor) -> dict[str, float]:
     training = judge.training
     scores = judge.eval()(held_out)
     judge.train(training)
-    return {name: float((scores[name].argmax(1) == truth[name]).float().mean()) for name in QUESTIONS}
+    right = {name: scores[name].argmax(1).cpu() == truth[name] for name in QUESTIONS}
+    return {name: float(known.float().mean()) for name, known in right.items()}
 
 
 @torch.no_grad()
-def _decoded_pictures(folder: Path) -> Tensor:
-    model = AutoencoderKL.from_pretrained(folder / "vae").eval()
-    codes = load_latents(folder)[HELD_OUT : HELD_OUT + DECODED].float()
+def _decoded_pictures(folder: Path, device: str) -> Tensor:
+    model = AutoencoderKL.from_pretrained(folder / "vae").eval().to(device)
+    codes = load_latents(folder, device)[HELD_OUT : HELD_OUT + DECODED].float()
     parts = [model.decode(part + 0.05 * torch.randn_like(part)).sample for part in codes.split(16)]
     return torch.cat(parts).clamp(-1, 1).half()
 

@@ -1,5 +1,7 @@
 """The training loop that every stage shares: budget, schedule, log, checkpoint.
 
+On a GPU the forward pass is in bfloat16 and batches are larger; the weights stay in 32 bits.
+
 The learning rate follows how much of the budget is spent, counted in the
 workers' own CPU time, so that a busy machine cannot cut the schedule short. A
 limit in wall time goes with it: whichever of the two is further advanced drives
@@ -12,6 +14,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +28,8 @@ from autotune.demo.training.workers import average_gradients, first_workers, wor
 Losses = dict[str, Tensor]
 """Named losses of one batch; ``"loss"`` is the one to minimise."""
 
-_SAVE_EVERY_S = 180.0
+_SAVE_EVERY_S = 60.0
+_TIMES_ON_GPU = 32
 _LOG = logging.getLogger(__name__)
 
 
@@ -42,6 +46,7 @@ class Plan:
         betas: Betas of AdamW.
         average: Decay per step of the running mean of the weights, 0 for none.
         log_every_s: Seconds of CPU time between two lines of the log.
+        device: Where it is trained: "cpu", "cuda".
     """
 
     name: str
@@ -52,6 +57,15 @@ class Plan:
     betas: tuple[float, float] = (0.9, 0.99)
     average: float = 0.0
     log_every_s: float = 30.0
+    device: str = "cpu"
+
+    def batch(self, size: int) -> int:
+        """Return the size of a batch: that of one CPU core, or many times as much on a GPU.
+
+        Kernels of networks as small as these take as long to launch as to run there, so that a step of many
+        pictures takes hardly longer than one of few.
+        """
+        return size if self.device == "cpu" else _TIMES_ON_GPU * size
 
 
 @dataclass
@@ -90,8 +104,10 @@ def fit(
 ) -> nn.Module:
     """Train ``model`` until the budget is spent, resuming from a checkpoint.
 
+    Ctrl-C ends it too; what was learnt until then is in the checkpoint.
+
     Args:
-        model: What to train, in place.
+        model: What to train, in place, where the plan's device is.
         losses_of_batch: Draws a batch and returns the model's losses on it.
         plan: Budget and schedule.
         folder: Where ``<name>.csv`` and the checkpoint are written.
@@ -112,29 +128,40 @@ def fit(
     if worker() == 0:
         log.rewind(spent.step)
     saved_at = time.monotonic()
-    while clock.tick(spent).share_of(plan) < 1.0:
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(plan, spent)
-        losses = losses_of_batch()
-        optimiser.zero_grad(set_to_none=True)
-        losses["loss"].backward()
-        average_gradients(model)
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        spent.step += 1
-        if plan.average:
-            _follow(mean, model, decay=min(plan.average, (1 + spent.step) / (10 + spent.step)))
-        if worker() > 0:
-            continue
-        log.add(losses, spent, lambda: measure(mean) if measure else {})
-        if time.monotonic() - saved_at > _SAVE_EVERY_S:
+    try:
+        while clock.tick(spent).share_of(plan) < 1.0:
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(plan, spent)
+            with _in_half(plan.device):
+                losses = losses_of_batch()
+            optimiser.zero_grad(set_to_none=True)
+            losses["loss"].backward()
+            average_gradients(model)
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimiser.step()
+            spent.step += 1
+            if plan.average:
+                _follow(mean, model, decay=min(plan.average, (1 + spent.step) / (10 + spent.step)))
+            if worker() > 0:
+                continue
+            log.add(losses, spent, lambda: measure(mean) if measure else {})
+            if time.monotonic() - saved_at > _SAVE_EVERY_S:
+                _save(checkpoint, model, mean=mean, optimiser=optimiser, spent=spent)
+                saved_at = time.monotonic()
+    except KeyboardInterrupt:
+        if worker() == 0 and spent.step:
             _save(checkpoint, model, mean=mean, optimiser=optimiser, spent=spent)
-            saved_at = time.monotonic()
+        raise
     if worker() > 0:
         return mean
     log.close(spent, lambda: measure(mean) if measure else {})
     _save(checkpoint, model, mean=mean, optimiser=optimiser, spent=spent)
     return mean
+
+
+def _in_half(device: str) -> AbstractContextManager[object]:
+    """On a GPU, what is computed in bfloat16 where that pays."""
+    return nullcontext() if device == "cpu" else torch.autocast(torch.device(device).type, torch.bfloat16)
 
 
 class _Clock:
@@ -155,7 +182,7 @@ class _Log:
     """Writes the mean losses since the last line to a CSV file and the screen."""
 
     def __init__(self, path: Path, plan: Plan) -> None:
-        self._path, self._plan, self._sums = path, plan, dict[str, float]()
+        self._path, self._plan, self._sums = path, plan, dict[str, Tensor]()
         self._count, self._next = 0, 0.0
 
     def rewind(self, step: int) -> None:
@@ -168,7 +195,8 @@ class _Log:
 
     def add(self, losses: Losses, spent: Spent, measure: Callable[[], dict[str, float]]) -> None:
         for name, value in losses.items():
-            self._sums[name] = self._sums.get(name, 0.0) + float(value.detach())
+            # Still a tensor: to read it would make every step wait for a GPU.
+            self._sums[name] = value.detach() + self._sums.get(name, 0.0)
         self._count += 1
         if spent.cpu_s >= self._next and spent.step > 1:
             self.write(spent, measure())
@@ -183,7 +211,7 @@ class _Log:
             "cpu_s": round(spent.cpu_s, 1),
             "wall_s": round(spent.wall_s, 1),
         }
-        row |= {name: round(total / self._count, 5) for name, total in self._sums.items()}
+        row |= {name: round(float(total) / self._count, 5) for name, total in self._sums.items()}
         row |= {name: round(value, 5) for name, value in measured.items()}
         new = not self._path.exists() or self._path.stat().st_size == 0
         with self._path.open("a", newline="") as file:
@@ -233,8 +261,10 @@ def _resume(path: Path, model: nn.Module, *, mean: nn.Module, optimiser: torch.o
         if part:
             module.load_state_dict(part)
     for name, weight in model.named_parameters():
+        if f"step.{name}" not in stored:  # it had no gradient yet
+            continue
         optimiser.state[weight] = {
-            "step": stored[f"step.{name}"],
+            "step": stored[f"step.{name}"].to(weight.device),  # where a fused AdamW keeps it
             "exp_avg": torch.empty_like(weight).copy_(stored[f"exp_avg.{name}"]),
             "exp_avg_sq": torch.empty_like(weight).copy_(stored[f"exp_avg_sq.{name}"]),
         }

@@ -37,12 +37,14 @@ def new_tiny(channels: int) -> AutoencoderTiny:
 
 def train_tiny(folder: Path, plan: Plan) -> None:
     """Train both halves on the full autoencoder's latents; save to ``vae_tiny``."""
-    pictures, latents = load_pictures(folder), load_latents(folder)
-    model, rng = new_tiny(latents.shape[1]), np.random.default_rng(2)
+    pictures, latents = load_pictures(folder, plan.device), load_latents(folder, plan.device)
+    model, rng = new_tiny(latents.shape[1]).to(plan.device), np.random.default_rng(2)
+    size = plan.batch(_BATCH)
 
     def losses_of_batch() -> Losses:
-        chosen = rng.integers(HELD_OUT, len(pictures), _BATCH)
-        wanted, codes = batch_of(pictures, chosen), latents[torch.from_numpy(chosen)].float()
+        chosen = rng.integers(HELD_OUT, len(pictures), size)
+        wanted = batch_of(pictures, chosen)
+        codes = latents[torch.from_numpy(chosen).to(plan.device)].float()
         noisy = codes + 0.03 * torch.randn_like(codes)
         losses = picture_losses(model.decode(noisy).sample, wanted)
         if rng.random() < _ENCODED:
