@@ -211,7 +211,9 @@ def opening_lines(event: StudyOpened) -> list[str]:
     objectives = [f"objectives: {describe_objectives(plan)}"] if plan.objectives != DEFAULT_OBJECTIVES else []
     return [
         f"study '{study.name}' ({begun}): {plan.workload.model} on {study.situation.target.describe()}",
-        f"{event.combinations:,} combinations of {knobs} knobs",
+        counted(len(plan.recipes), "listed recipe")
+        if plan.recipes
+        else f"{event.combinations:,} combinations of {knobs} knobs",
         *objectives,
         f"limits: {limits}; budget: {describe_budget(plan.budget)}",
         *(f"learning from {source.describe()}" for source in event.sources.found),

@@ -249,8 +249,8 @@ def sentences(document: Mapping[str, Any]) -> list[str]:
 def _call(of: Mapping[str, Any]) -> str:
     width_px, height_px = of["size_px"]
     return (
-        f"{of['model']}, a call makes {of['batch']} × {width_px} × {height_px} px in {of['steps']} steps, "
-        f"guidance {of['guidance']:g}"
+        f"{of['model']}, a call makes {of['batch']} × {width_px} × {height_px} px in "
+        f"{counted(of['steps'], 'step')}, guidance {of['guidance']:g}"
     )
 
 

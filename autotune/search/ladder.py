@@ -30,7 +30,7 @@ FULL = Protocol(race=False, baseline_every=0, confirm_rounds=0)
 """How a rung is measured: to its end, however slow it is."""
 QUICK = replace(
     FULL,
-    settle_max=3,
+    settle_max=6,
     settle_agreement=0.1,
     busy_s=2.0,
     calls_min=3,

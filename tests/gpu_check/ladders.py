@@ -15,7 +15,7 @@ FOUND = "guides.json"
 _ORDER = ("sdxl-simple", "sd15-memory-and-speed", "sd15-precision", "sd15-distilled", "sd15-speedster")
 _LAST = ("sdxl-fast", "flux-torchao")
 _TRIAL_TIME = "400s"  # compiling with max-autotune takes minutes
-_PROOF = ("--model", "demo", "--steps", "2", "--batch", "1", "--trial-time", "60s")
+_PROOF = (*("--model", "demo", "--size", "64x64", "--steps", "1"), *("--batch", "1", "--trial-time", "60s"))
 # What a card of enough memory and time would do: no fault of a recipe.
 _NO_FAULT = ("timeout", "out of memory", "unsupported")
 
