@@ -89,6 +89,21 @@ def challenger(study: Study, guide: TrialRecord) -> TrialRecord | None:
     return min(small or fit, key=_latency_s, default=None)
 
 
+def unmeasured(study: Study) -> dict[str, str]:
+    """Return the recipes of guides that were tried and not measured to their end, and why, or not tried."""
+    found = {}
+    tried = {trial.preset: trial for trial in study.trials if trial.counts}
+    for name in study.plan.recipes:
+        trial = tried.get(name)
+        if trial is None:
+            found[name] = "not tried"
+        elif trial.failure is not None:
+            found[name] = trial.failure.kind.value
+        elif trial.pruned is not None:
+            found[name] = "stopped early: slower than others and not smaller"
+    return found
+
+
 def duel_json(told: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is kept of a duel: the two sides, the first of which is the tuned one, and their ratio.
 

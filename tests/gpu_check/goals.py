@@ -141,6 +141,10 @@ def _over_guides(known: Mapping[str, Any], family: str) -> _Finding:
         f"{ratio['value']:.3f} times as fast{between} as '{duel['guide_name']}', {ratio['verdict']}; "
         f"{amounts[0]} against {amounts[1]}"
     )
+    lost = [why for why in duel.get("unmeasured", {}).values() if not why.startswith("stopped early")]
+    if lost:
+        reasons = ", ".join(sorted(set(lost)))
+        said += f"; {len(lost)} of {duel['guides']} recipes of guides were not measured ({reasons})"
     if ours is None or theirs is None:
         return _Finding(said=said)
     is_as_small = ours <= theirs + memory_tolerance_bytes(theirs, "cpu" if known.get("is_proof") else "cuda")

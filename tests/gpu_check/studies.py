@@ -21,7 +21,7 @@ from tests.gpu_check.commands import GRACE_S, Ran, autotune
 from tests.gpu_check.stage import Ended, Stage, Status, Where, kept
 from tests.gpu_check.studies_found import KEPT, PLANS, Book, facts_of, forecast_errors
 from tests.gpu_check.studies_lines import lines_of
-from tests.gpu_check.studies_plans import LISTED, Asked, asked, listed, offered
+from tests.gpu_check.studies_plans import LISTED, PROOF_THREADS, Asked, asked, listed, offered
 
 DONE, CUT, FAILED, IMPOSSIBLE = "done", "cut", "failed", "not possible here"
 _SETTLED = (DONE, IMPOSSIBLE)
@@ -180,7 +180,7 @@ def _tune(this: Round, plan: Plan, made: Callable[[], Plan]) -> None:
         return
     this.book.database.parent.mkdir(parents=True, exist_ok=True)
     ran = this.command(["tune", file, "--storage", this.book.database, "--json"])
-    known, reason = this.book.of("studies", name), _reason(ran.out)
+    known, reason = this.book.of("studies", name), reason_of(ran.out)
     study = this.book.study(name)
     facts = facts_of(study) if study is not None else {}
     if facts and facts["trials"] < known.get("trials", 0):
@@ -197,7 +197,7 @@ def _tune(this: Round, plan: Plan, made: Callable[[], Plan]) -> None:
         raise OutOfTime
 
 
-def _reason(out: str) -> str | None:
+def reason_of(out: str) -> str | None:
     """Why a study stopped, by its events; None where it did not say."""
     for line in reversed(out.splitlines()):
         if line.startswith('{"event": "study_stopped"'):
@@ -244,10 +244,12 @@ def _duelling(first: Asked) -> Step:
             _export(this, study, tuned, f"{first.family}-tuned"),
             _export(this, guides, guide, f"{first.family}-guide"),
         ]
-        ran = this.command(["compare", *paths, "--rounds", str(rounds), *_device(this), "--json"])
+        threads = ["--threads", str(PROOF_THREADS)] if this.where.is_proof else []
+        ran = this.command(["compare", *paths, "--rounds", str(rounds), *_device(this), *threads, "--json"])
         found = duels.duel_json(json.loads(ran.out)) if ran.code == 0 else {}
         facts = {"guide_name": guide.preset, "tuned_trial": tuned.number, **found}
-        _note_command(this, "duels", first.family, ran, **facts)
+        facts |= {"guides": len(guides.plan.recipes), "unmeasured": duels.unmeasured(guides)}
+        note_command(this, "duels", first.family, ran, **facts)
 
     return step
 
@@ -286,7 +288,7 @@ def _proving(one: Asked, pick: str) -> Step:
         names = ("result", "gates", "notes", "ratio", "seconds", "memory_bytes", "similarity")
         facts = {key: told[key] for key in names if key in told}
         facts |= {"study": one.name, "pick": pick, "trial": trial.number, "digest": trial.digest}
-        _note_command(this, "recipes", name, ran, is_told=bool(told), limit_bytes=limit, **facts)
+        note_command(this, "recipes", name, ran, is_told=bool(told), limit_bytes=limit, **facts)
 
     return step
 
@@ -323,7 +325,7 @@ def _export(this: Round, study: Study, trial: TrialRecord, name: str) -> Path:
     return file
 
 
-def _note_command(
+def note_command(
     this: Round, kind: str, name: str, ran: Ran, *, is_told: bool | None = None, **facts: Any
 ) -> None:
     """Keep what a command came to. One that was ended in time is begun again by the next run, once.

@@ -71,7 +71,10 @@ def _remarks(one: Mapping[str, Any]) -> list[str]:
         )
     if one.get("why_no_forecast"):
         found.append(f"no forecast: {one['why_no_forecast']}")
-    found += [f"left out, {name}: {why}" for name, why in one.get("left_out", {}).items()]
+    if one.get("left_out"):
+        found.append(
+            f"{len(one['left_out'])} recipes of guides are left out; `studies.json` says why each is."
+        )
     return found
 
 
