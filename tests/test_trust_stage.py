@@ -181,3 +181,18 @@ def test_a_trial_that_the_end_of_the_stage_kills_is_not_kept(trials: Trials) -> 
 
     assert hurried.of(trust_timing.SPREAD) == {}
     assert patient.of(trust_timing.SPREAD)["demo #1"]["failure"] == "timeout: late"
+
+
+@pytest.mark.parametrize(("status", "left"), [("partial", {"a": {"b": {"n": 1}}}), ("done", {})])
+def test_a_stage_that_is_done_begins_anew_when_it_is_run_again(
+    trials: Trials, status: str, left: dict[str, object]
+) -> None:
+    """One that is not done goes on with what is there, and without time it only says what waits."""
+    where = replace(trials.where, until=time.monotonic())
+    where.keep(KEPT, {"a": {"b": {"n": 1}}})
+    where.keep("check.json", {"stages": {trust.STAGE.name: {"status": status}}})
+    ended = trust.run(where)
+
+    assert where.kept(KEPT) == left
+    assert ended.status == "partial"
+    assert "server: start" in ended.message

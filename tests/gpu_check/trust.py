@@ -38,7 +38,7 @@ _EXPERIMENTS: tuple[Callable[[Trials], None], ...] = (
 def run(where: Where) -> Ended:
     """Measure what is not known yet, then what failed in earlier runs, and forecast all that was measured."""
     where = replace(where, work=where.work.resolve())  # compilers, which are told of it, run elsewhere
-    found: dict[str, dict[str, Finding]] = where.kept(KEPT) or {}
+    found: dict[str, dict[str, Finding]] = {} if _is_wanted_anew(where) else where.kept(KEPT) or {}
     where.keep(KEPT, found)
     (where.work / "trust").mkdir(parents=True, exist_ok=True)
     waiting: list[str] = []
@@ -58,6 +58,12 @@ def run(where: Where) -> Ended:
     if failed:
         return Ended(status=Status.FAILED, message=f"{done}. Failed: {'; '.join(failed)}")
     return Ended(status=Status.DONE, message=f"{done}.")
+
+
+def _is_wanted_anew(where: Where) -> bool:
+    """Whether all is to be measured again: a stage that is done runs only when it was asked to begin anew."""
+    stages = (where.kept("check.json") or {"stages": {}})["stages"]
+    return bool(stages.get(STAGE.name, {}).get("status") == Status.DONE)
 
 
 def _try(experiment: Callable[[Trials], None], trials: Trials, waiting: list[str]) -> None:
