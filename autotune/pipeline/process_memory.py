@@ -35,10 +35,15 @@ def mapped_data() -> dict[str, int]:
     """Return the resident bytes of each file that this process has mapped as data, not as a library.
 
     diffusers and transformers use weights where they are mapped when the file has them in the right format.
+    Nothing is known where the kernel does not tell, as in some sandboxes.
     """
     found: dict[str, int] = {}
     libraries, file = set(), ""
-    for line in (_PROC / "self/smaps").read_text(encoding="utf-8", errors="replace").splitlines():
+    try:
+        text = (_PROC / "self/smaps").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    for line in text.splitlines():
         head, *rest = line.split(None, 5)
         if not head.endswith(":"):  # a new mapping: addresses, rights, offset, device, inode, file
             file = rest[4] if len(rest) == 5 and rest[4].startswith("/") else ""
