@@ -139,6 +139,7 @@ def main() -> None:
     # Two single-threaded stages side by side use two cores better than one
     # stage with two threads: these networks are small.
     torch.set_num_threads(given.threads)
+    torch.backends.cudnn.benchmark = True  # every stage has one shape, thousands of times
     given.workdir.mkdir(parents=True, exist_ok=True)
     order = Order(
         workdir=given.workdir,

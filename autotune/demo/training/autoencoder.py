@@ -5,6 +5,7 @@ not ship. The full-size model that ships learns to decode and encode the same
 latents, which can go on while the denoiser is already being trained on them.
 """
 
+import hashlib
 import logging
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -51,7 +53,7 @@ def picture_losses(found: Tensor, wanted: Tensor, *, squared: float = 0.25) -> L
     absolute = F.l1_loss(found, wanted)
     slopes = sum(
         (F.l1_loss(found.diff(dim=dim), wanted.diff(dim=dim)) for dim in (-1, -2)),
-        torch.zeros(()),
+        torch.zeros((), device=found.device),
     )
     loss = absolute + 0.5 * slopes + squared * F.mse_loss(found, wanted)
     return {"loss": loss, "l1": absolute}
@@ -97,13 +99,14 @@ def train_sketcher(folder: Path, plan: Plan) -> None:
 def encode_pictures(folder: Path, device: str = "cpu") -> None:
     """Encode every picture once and keep the latents in ``latents.safetensors``.
 
-    Nothing is done where that was done of the sketcher that is there.
+    Nothing is done where the latents that are there were made by the sketcher that is there.
 
     Every channel is shifted and scaled to mean 0 and deviation 1 over all
     pictures, so that the ``scaling_factor`` of the models that use them is 1.
     """
-    source, made = folder / "sketcher" / "config.json", folder / "latents.safetensors"
-    if made.exists() and made.stat().st_mtime > source.stat().st_mtime:
+    weights = (folder / "sketcher" / "diffusion_pytorch_model.safetensors").read_bytes()
+    made, maker = folder / "latents.safetensors", hashlib.sha256(weights).hexdigest()
+    if made.exists() and _maker_of(made) == maker:
         return
     model = AutoencoderKL.from_pretrained(folder / "sketcher")
     model.to(device, memory_format=torch.channels_last)
@@ -120,7 +123,12 @@ def encode_pictures(folder: Path, device: str = "cpu") -> None:
     deviation, mean = torch.std_mean(codes, dim=(0, 2, 3), keepdim=True)
     _LOG.info("encode: deviations %s", deviation.flatten().tolist())
     white = ((codes - mean) / deviation).half().contiguous()
-    save_file({"latents": white}, folder / "latents.safetensors")
+    save_file({"latents": white}, made, metadata={"sketcher": maker})
+
+
+def _maker_of(latents: Path) -> str:
+    with safe_open(latents, framework="pt") as file:
+        return str((file.metadata() or {}).get("sketcher", ""))
 
 
 def load_latents(folder: Path, device: str = "cpu") -> Tensor:

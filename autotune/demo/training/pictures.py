@@ -29,6 +29,9 @@ HELD_OUT = 256
 CAPTIONS = 4
 """Captions written for each scene."""
 
+Pictures: TypeAlias = Pixels | Tensor
+"""8-bit pictures, shape (scenes, 128, 128, 3): mapped from a file, or on a GPU."""
+
 _CHUNK = 250
 _LOG = logging.getLogger(__name__)
 
@@ -69,18 +72,21 @@ def draw_pictures(folder: Path, *, count: int = SCENES) -> None:
         return
     store = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(count, SIDE, SIDE, 3))
     chunks = [range(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ProcessPoolExecutor(_cores()) as pool:
         for chunk, pixels in zip(chunks, pool.map(_draw_chunk, chunks), strict=True):
             store[chunk.start : chunk.stop] = pixels
             _LOG.info("data %d %%", 100 * chunk.stop // count)
     store.flush()
     texts = [captions_of(scene, index) for index, scene in enumerate(scenes(range(count)))]
-    # Written last: with it the data is whole.
-    (folder / "captions.json").write_text(json.dumps(texts))
+    # Written last, and whole or not at all: with it the data is complete.
+    part = folder / "captions.part"
+    part.write_text(json.dumps(texts))
+    part.replace(folder / "captions.json")
 
 
-Pictures: TypeAlias = Pixels | Tensor
-"""8-bit pictures, shape (scenes, 128, 128, 3): mapped from a file, or on a GPU."""
+def _cores() -> int:
+    """How many this process may use; macOS and Windows do not tell."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def load_pictures(folder: Path, device: str = "cpu") -> Pictures:
