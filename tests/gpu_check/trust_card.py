@@ -5,17 +5,20 @@ the card when trials run. Each part is one line of JSON on stdout: {"part": …,
 come first, since it looks at the card before this process has touched it.
 """
 
+import contextlib
 import json
 import statistics
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 _BEGAN_S = time.perf_counter()
 
 import torch  # noqa: E402 - after the clock was read: its import is timed
+from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402 - as above
 
 from autotune.demo import DEMO_PROMPTS, demo_model_path  # noqa: E402 - as above
 from autotune.pipeline.energy import EnergyMeter  # noqa: E402 - as above
@@ -45,6 +48,11 @@ def context(device: str) -> Found:
             torch.ones(1, 8, 64, 64, device=device), torch.ones(8, 8, 3, 3, device=device)
         ),
     }
+    # Every trial tries these kernels, to know what it may offer: what does that cost it?
+    kernels = [SDPBackend.MATH]
+    if _is_cuda(device):
+        kernels += [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION]
+    steps |= {f"attention, {kernel.name.lower()}": partial(_attend, device, kernel) for kernel in kernels}
     before, rows = memory_bytes(device), []
     for name, step in steps.items():
         start = time.perf_counter()
@@ -67,6 +75,12 @@ def context(device: str) -> Found:
         "foreign_processes": foreign_processes(device),
         "card": _facts(device_handle(device)),
     }
+
+
+def _attend(device: str, kernel: SDPBackend) -> None:
+    query = torch.ones(1, 2, 16, 32, device=device, dtype=torch.bfloat16)
+    with sdpa_kernel(kernel), contextlib.suppress(RuntimeError):  # a kernel that does not run here
+        torch.nn.functional.scaled_dot_product_attention(query, query, query)
 
 
 def _facts(handle: Any) -> Found:
