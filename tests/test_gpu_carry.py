@@ -8,7 +8,7 @@ import sys
 import tarfile
 import zipfile
 from contextlib import closing
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 from packaging.requirements import Requirement
@@ -96,13 +96,21 @@ def test_the_project_says_what_the_check_needs() -> None:
 def test_state_that_was_packed_goes_on_elsewhere(tmp_path: Path) -> None:
     """A database in use travels with what is only in its log; pictures, caches and locks stay behind."""
     work, results = tmp_path / "work" / "card", tmp_path / "results" / "card"
-    for folder in (work / "s-files" / "cache", work / "s-files" / "s" / "trials" / "0001-ab", results):
+    reference = work / "s-files" / "references" / "1a"
+    for folder in (
+        work / "s-files" / "cache",
+        reference,
+        work / "s-files" / "s" / "trials" / "0001-ab",
+        results,
+    ):
         folder.mkdir(parents=True)
     (work / "s-files" / "cache" / "kernel.so").write_bytes(b"compiled")
     (work / "s-files" / "s" / "trials" / "0001-ab" / "0.png").write_bytes(b"picture")
     (work / "s-files" / "s" / "trials" / "0001-ab" / "log.txt").write_text("log", encoding="utf-8")
     (results / "check.json").write_text("{}", encoding="utf-8")
     (work / "weights.safetensors").write_bytes(os.urandom(20_000))
+    (reference / "made.json").write_text("small, but worth nothing without the other", encoding="utf-8")
+    (reference / "0.png").write_bytes(os.urandom(15_000))
     file = tmp_path / "state.tar.gz"
     with closing(sqlite3.connect(work / "s.db")) as live:
         live.execute("PRAGMA journal_mode=WAL")
@@ -121,7 +129,11 @@ def test_state_that_was_packed_goes_on_elsewhere(tmp_path: Path) -> None:
     log = "work/card/s-files/s/trials/0001-ab/log.txt"
     assert names == {"work/card/s.db", "results/card/check.json", log}
     assert packed.count == len(names)
-    assert packed.left_out == ("work/card/weights.safetensors",)
+    assert [PurePosixPath(name).name for name in packed.left_out] == [
+        "weights.safetensors",
+        "0.png",
+        "made.json",
+    ]
     assert not old.exists()
     with closing(sqlite3.connect(there / "work" / "card" / "s.db")) as again:
         assert again.execute("SELECT number FROM trial").fetchall() == [(7,)]

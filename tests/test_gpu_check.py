@@ -17,8 +17,9 @@ import pytest
 from tests.gpu_check import readme
 from tests.gpu_check.check import CHECK, SUMMARY, Order, run_check
 from tests.gpu_check.commands import run_module
-from tests.gpu_check.machine import sources
+from tests.gpu_check.machine import look_at_card, sources
 from tests.gpu_check.stage import Ended, Stage, Status, Where
+from tests.gpu_check.stages import STAGES
 from tests.gpu_check.summary import summary
 
 ROOT = Path(__file__).parent.parent
@@ -188,6 +189,20 @@ def test_without_a_card_nothing_is_begun(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
+def test_what_there_was_no_time_for_waits(tmp_path: Path) -> None:
+    """The whole command on this machine: it knows all stages and the machine, and calls nothing passed."""
+    command = [sys.executable, "-m", "tests.gpu_check", "--device", "cpu", "--minutes", "0.2"]
+    command += ["--results", str(tmp_path / "r"), "--work", str(tmp_path / "w")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=200)
+    last = done.stdout.splitlines()[-1]
+
+    assert done.returncode == 0, done.stderr
+    assert "-cpu: " in last
+    assert last.endswith(", ".join(f"{one.name} waiting" for one in STAGES))
+    assert not (tmp_path / "r").exists()
+
+
 def test_a_command_is_ended_in_time_with_what_it_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,6 +249,39 @@ def test_the_page_says_what_is_not_measured(tmp_path: Path) -> None:
     assert "found it" in page
     assert "cannot be shown here (KeyError" in page
     assert (order.results / SUMMARY).is_file()
+
+
+CARD = """
+from types import SimpleNamespace
+__version__, float16, version = "2.11.0+cu130", "half", SimpleNamespace(cuda="13.0")
+class Ones:
+    def __matmul__(self, other): return self
+    def __getitem__(self, at): return 256.0
+def ones(*shape, device, dtype): return Ones()
+cuda = SimpleNamespace(
+    is_available=lambda: True, mem_get_info=lambda at: (130 * 2**30, 140 * 2**30), synchronize=lambda: None,
+    get_device_properties=lambda at: SimpleNamespace(name="Some Card", major=9, minor=0),
+)
+"""
+
+
+def test_a_card_is_looked_at_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its memory, what else is on it, and a product computed there; a card that errs is a problem."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "pynvml.py").write_text("raise ImportError('none')\n", encoding="utf-8")
+    (tmp_path / "torch.py").write_text(CARD, encoding="utf-8")
+    card = look_at_card()
+    (tmp_path / "torch.py").write_text(CARD + "mem = 1 / 0\n", encoding="utf-8")
+    broken = look_at_card()
+    (tmp_path / "torch.py").write_text(CARD.replace("256.0", "255.0"), encoding="utf-8")
+    wrong = look_at_card()
+
+    assert (card.name, card.problem) == ("Some Card", "")
+    assert card.facts.startswith(
+        "Some Card: 130.0 of 140.0 GiB free; processes on it: not known; torch 2.11.0"
+    )
+    assert broken.problem == "torch cannot be imported: division by zero"
+    assert wrong.problem == "the card cannot be used: a product of ones came out wrong"
 
 
 def test_the_sources_have_one_digest() -> None:

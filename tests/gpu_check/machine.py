@@ -41,7 +41,8 @@ else:
         try:
             free, total = torch.cuda.mem_get_info(0)
             ones = torch.ones(256, 256, device="cuda", dtype=torch.float16)
-            assert float((ones @ ones)[0, 0]) == 256.0
+            if float((ones @ ones)[0, 0]) != 256.0:
+                raise ArithmeticError("a product of ones came out wrong")
             torch.cuda.synchronize()
             kind = torch.cuda.get_device_properties(0)
             found |= {"name": kind.name, "capability": f"{kind.major}.{kind.minor}"}

@@ -7,7 +7,7 @@ import sys
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,7 +17,7 @@ MOST_BYTES = 15 * 2**20
 _NEVER = frozenset(
     {"cache", "artifacts", "__pycache__"}
 )  # made again: compiled code, the dashboard's pictures
-_LAST = frozenset({"references"})  # made again too, but in minutes: packed where there is room
+_WHOLE = "reference"  # begins the name of a folder of pictures that are compared with: all of them, or none
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 _PASSING = ("-wal", "-shm", "-journal", ".lock", ".new", ".tar.gz")  # a database's are within its copy
 _SQLITE = b"SQLite format 3\0"
@@ -56,15 +56,16 @@ def pack(folders: Mapping[str, Path], file: Path, most_bytes: int = MOST_BYTES) 
     left_out: list[str] = []
     total = count = 0
     with tempfile.TemporaryDirectory() as kept, tarfile.open(fresh, "w:gz", compresslevel=6) as archive:
-        for name, source in _in_order(folders):
-            copy = _copy_of(source, Path(kept) / "copy")
-            size = _compressed_size(copy) + _HEADER_BYTES
+        for group in _groups(folders):
+            copies = [_copy_of(path, Path(kept) / str(place)) for place, path in enumerate(group.values())]
+            size = sum(_compressed_size(copy) + _HEADER_BYTES for copy in copies)
             if total + size > most_bytes:
-                left_out.append(name)
+                left_out += group
                 continue
             total += size
-            count += 1
-            archive.add(copy, arcname=name, recursive=False)
+            count += len(group)
+            for name, copy in zip(group, copies, strict=True):
+                archive.add(copy, arcname=name, recursive=False)
     fresh.replace(file)
     return Packed(count=count, size_bytes=file.stat().st_size, left_out=tuple(left_out))
 
@@ -100,18 +101,26 @@ def unpack(file: Path, roots: Mapping[str, Path]) -> list[Path]:
     return written
 
 
-def _in_order(folders: Mapping[str, Path]) -> Iterator[tuple[str, Path]]:
-    """Files by their names in the archive: databases, then others, then references; small ones first."""
-    found: list[tuple[tuple[int, int], str, Path]] = []
+def _groups(folders: Mapping[str, Path]) -> list[dict[str, Path]]:
+    """Files by their names in the archive, those of one reference together; what matters most comes first.
+
+    Results and databases, then all others, then references, which can be made again; small ones first.
+    """
+    groups: dict[str, dict[str, Path]] = {}
+    ranks: dict[str, int] = {}
     for prefix, folder in folders.items():
         for path in sorted(folder.rglob("*")):
             parts = path.relative_to(folder).parts
             if not _is_kept(path, parts):
                 continue
-            rank = 2 if _LAST & set(parts) else 0 if _is_database(path) or prefix.startswith("results") else 1
             name = str(PurePosixPath(prefix, *parts))
-            found.append(((rank, path.stat().st_size), name, path))
-    yield from ((name, path) for _, name, path in sorted(found))
+            is_reference = any(part.startswith(_WHOLE) for part in parts[:-1])
+            group = str(PurePosixPath(name).parent) if is_reference else name
+            groups.setdefault(group, {})[name] = path
+            is_first = prefix.startswith("results") or _is_database(path)
+            ranks[group] = 2 if is_reference else 0 if is_first else 1
+    sizes = {group: sum(path.stat().st_size for path in files.values()) for group, files in groups.items()}
+    return [groups[group] for group in sorted(groups, key=lambda group: (ranks[group], sizes[group]))]
 
 
 def _is_kept(path: Path, parts: Sequence[str]) -> bool:
@@ -130,7 +139,6 @@ def _copy_of(path: Path, copy: Path) -> Path:
     """A database's content at this moment, as a file of its own; any other file as it is."""
     if not _is_database(path):
         return path
-    copy.unlink(missing_ok=True)
     with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
         source.backup(target)
     return copy
