@@ -324,14 +324,15 @@ def test_the_readme_shows_cards_and_what_was_not_measured(tmp_path: Path) -> Non
         "published_memory_bytes": None,
         "memory_bytes": 3 * 2**30,
     }
-    guide = {
+    guide: dict[str, Any] = {
         "title": "A guide",
         "source": "https://example.org",
         "published": {"hardware": "a T4"},
         "here": {"has_random_weights": True},
         "rows": [row, {**row, "rung": "slow", "status": "waiting", "speedup": None, "memory_bytes": None}],
     }
-    (card / "guides.json").write_text(json.dumps({"guides": [guide]}), encoding="utf-8")
+    waiting = {**guide, "title": "Another", "rows": guide["rows"][1:]}
+    (card / "guides.json").write_text(json.dumps({"guides": [guide, waiting]}), encoding="utf-8")
     best = {"is_baseline": False, "latency_s": 1.0, "settings": {"dtype": "bfloat16"}, "speed_up": 8.1}
     best |= {"memory_bytes": 2**30, "similarity": 0.99, "tier": "equivalent"}
     studies = {"studies": {"sdxl": {"trials": 5, "front": [best]}}, "recipes": {}, "duels": {}}
@@ -343,6 +344,7 @@ def test_the_readme_shows_cards_and_what_was_not_measured(tmp_path: Path) -> Non
     assert "| fp16 | 2.63× | 3.50× |  | 3 GiB |" in told
     assert "| slow | 2.63× | waiting |  |  |" in told
     assert "random weights" in told
+    assert "nothing was measured yet: [Another](https://example.org)." in told
     assert "| sdxl | 5 | dtype=bfloat16 | 8.10× | 1 GiB | 0.9900 equivalent |" in told
     assert "- About b: partial. So it was.\n- About c: not measured." in told
     assert "About a" not in told

@@ -69,11 +69,18 @@ def _card(folder: Path, check: dict[str, Any], stages: Sequence[Stage]) -> str:
     dates = sorted({known["at"][:10] for known in check["stages"].values()})
     lines = [f"### {machine.get('device', folder.name)}", ""]
     lines += [f"{', '.join([*facts, *dates])}. All of it: {_link(folder, folder.parent)}.", ""]
-    for document in (kept(folder, "guides.json") or {"guides": []})["guides"]:
-        lines += [*guide_lines(document), ""]
     studies = kept(folder, "studies.json")
     if studies:
-        lines += [*study_lines(studies["studies"]), "", *goal_lines(goals_of(studies)), ""]
+        lines += [*goal_lines(goals_of(studies)), ""]
+    guides = (kept(folder, "guides.json") or {"guides": []})["guides"]
+    begun = [guide for guide in guides if any(row["speedup"] is not None for row in guide["rows"])]
+    for guide in begun:
+        lines += [*guide_lines(guide), ""]
+    others = [f"[{guide['title']}]({guide['source']})" for guide in guides if guide not in begun]
+    if others:
+        lines += [f"Of these guides nothing was measured yet: {', '.join(others)}.", ""]
+    if studies:
+        lines += [*study_lines(studies["studies"]), ""]
     missing = [line for stage in stages if (line := _why_not_whole(stage, check))]
     lines += (
         ["Not measured, or not to its end:", "", *missing] if missing else ["All stages ran to their end."]
