@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from autotune.errors import StoreError
 from autotune.guides import LADDERS
 from autotune.knobs import all_knobs
 from autotune.ladder import Ladder, Rung
 from autotune.plan_file import format_plan, parse_plan
+from autotune.runners.local import LocalRunner
 from autotune.space import build_space
 from autotune.tiers import Tier, tier
 from tests.gpu_check import duels, studies
@@ -22,6 +24,7 @@ from tests.gpu_check.stage import Where
 from tests.gpu_check.studies_found import KEPT, Book
 from tests.gpu_check.studies_lines import lines_of
 from tests.gpu_check.studies_plans import INDISTINGUISHABLE, asked, listed, offered
+from tests.gpu_check.studies_round import CUT, IMPOSSIBLE, OutOfTime, Round, note_command
 from tests.knobs.places import HERE, HOPPER
 
 ON_CARD = replace(HERE, target=HOPPER)
@@ -295,18 +298,25 @@ class TestBook:
         """There may be no database yet."""
         assert Book.opened(where).study("sdxl") is None
 
+    def test_a_study_whose_database_is_gone_is_no_study_that_never_was(self, where: Where) -> None:
+        """Else what is left to be done with it would pass for done."""
+        book = Book.opened(where)
+        book.note("studies", "sdxl", trials=5, state="done")
+        with LocalRunner() as runner, pytest.raises(StoreError, match="was begun"):
+            Round(where=where, book=book, runner=runner).study("sdxl")
+
     def test_a_command_that_is_cut_is_begun_again_once(self, where: Where) -> None:
         """Then it is said that it needs more time than there is."""
         book = Book.opened(where)
         cut = Ran(code=130, out="", err="Interrupted", was_stopped=True)
-        with studies.LocalRunner() as runner:
-            this = studies.Round(where=where, book=book, runner=runner)
+        with LocalRunner() as runner:
+            this = Round(where=where, book=book, runner=runner)
             found = []
             for _ in range(2):
-                with pytest.raises(studies.OutOfTime):
-                    studies.note_command(this, "recipes", "a", cut)
+                with pytest.raises(OutOfTime):
+                    note_command(this, "recipes", "a", cut)
                 found.append(book.of("recipes", "a")["state"])
-        assert found == [studies.CUT, studies.IMPOSSIBLE]
+        assert found == [CUT, IMPOSSIBLE]
 
     def test_the_reason_of_the_end_is_read_from_the_events(self) -> None:
         """The last one counts; without one nobody knows."""

@@ -2,79 +2,36 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from autotune.errors import AutotuneError
-from autotune.knob import Situation
 from autotune.knobs import all_knobs
 from autotune.plan import Plan
 from autotune.plan_file import format_plan, parse_plan
 from autotune.runners.local import LocalRunner
 from autotune.search.stopping import STOPPED
-from autotune.search.study import Study
 from autotune.space import build_space
 from autotune.store.records import TrialRecord
 from tests.gpu_check import duels
-from tests.gpu_check.commands import GRACE_S, Ran, autotune
 from tests.gpu_check.stage import Ended, Stage, Status, Where, kept
 from tests.gpu_check.studies_found import KEPT, PLANS, Book, facts_of, forecast_errors
 from tests.gpu_check.studies_lines import lines_of
 from tests.gpu_check.studies_plans import LISTED, PROOF_THREADS, Asked, asked, listed, offered
-
-DONE, CUT, FAILED, IMPOSSIBLE = "done", "cut", "failed", "not possible here"
-_SETTLED = (DONE, IMPOSSIBLE)
-_TRIES = 2
-"""What failed, or was ended by the time, is begun again so often in all."""
-_ENDING_S = GRACE_S + 15.0
-_START_S = 15.0  # of a command that measures: processes, a look at the machine
-
-
-class OutOfTime(Exception):  # noqa: N818 - no error: the same command goes on
-    """Too little time is left for the next step."""
-
-
-@dataclass(kw_only=True)
-class Round:
-    """One run of the stage.
-
-    Attributes:
-        where: Where it runs.
-        book: What is known.
-        runner: Looks at models; it starts nothing before it is asked.
-        is_fresh: Whether nothing was measured in this run yet: what needs more time than is left even then
-            is begun all the same.
-    """
-
-    where: Where
-    book: Book
-    runner: LocalRunner
-    is_fresh: bool = True
-    _situations: dict[str, Situation] = field(default_factory=dict)
-
-    def situation(self, plan: Plan) -> Situation:
-        """Return machine, model and workload of a plan."""
-        model = plan.workload.model
-        if model not in self._situations:
-            self._situations[model] = self.runner.probe(plan.workload, plan.device)
-        return self._situations[model]
-
-    def command(self, words: list[str | Path]) -> Ran:
-        """Run one of autotune's commands, and note that something was measured in this run."""
-        ran = autotune(words, self.where)
-        self.is_fresh = False
-        return ran
-
-    def check_time(self, needed_s: float) -> None:
-        """Go on where there is time for a step, or where this run has done nothing else.
-
-        Raises:
-            OutOfTime: There is too little.
-        """
-        if self.where.left_s < _ENDING_S + (0.0 if self.is_fresh else needed_s):
-            raise OutOfTime
-
+from tests.gpu_check.studies_round import (
+    CUT,
+    DONE,
+    FAILED,
+    IMPOSSIBLE,
+    TRIES,
+    OutOfTime,
+    Round,
+    device_flags,
+    export,
+    fitting_rounds,
+    is_settled,
+    note_command,
+)
 
 Step = Callable[[Round], None]
 
@@ -139,7 +96,7 @@ def _problem_of(step: Step, this: Round) -> str:
 
 def _tuning(one: Asked, first: Asked | None = None) -> Step:
     def step(this: Round) -> None:
-        if _is_settled(this.book.of("studies", one.name)):
+        if is_settled(this.book.of("studies", one.name)):
             return
         plan = _limited(one, first, this)
         if plan is not None:
@@ -176,7 +133,7 @@ def _tune(this: Round, plan: Plan, made: Callable[[], Plan]) -> None:
             file.write_text(format_plan(made()), encoding="utf-8")
         parse_plan(file.read_text(encoding="utf-8"), source=str(file))
     except AutotuneError as error:
-        this.book.note("studies", name, state=FAILED, message=str(error), tries=_TRIES)
+        this.book.note("studies", name, state=FAILED, message=str(error), tries=TRIES)
         return
     this.book.database.parent.mkdir(parents=True, exist_ok=True)
     ran = this.command(["tune", file, "--storage", this.book.database, "--json"])
@@ -210,7 +167,7 @@ def _measuring_guides(first: Asked) -> Step:
     name = f"{first.family}-{LISTED}"
 
     def step(this: Round) -> None:
-        if _is_settled(this.book.of("studies", name)) or not _is_begun(this, first):
+        if is_settled(this.book.of("studies", name)) or not _is_begun(this, first):
             return
         situation = this.situation(first.plan)
         most = 3 if this.where.is_proof else duels.MOST
@@ -230,8 +187,10 @@ def _measuring_guides(first: Asked) -> Step:
 def _duelling(first: Asked) -> Step:
     def step(this: Round) -> None:
         known = this.book.of("duels", first.family)
-        study, guides = this.book.study(first.name), this.book.study(f"{first.family}-{LISTED}")
-        if _is_settled(known) or study is None or guides is None:
+        if is_settled(known):
+            return
+        study, guides = this.study(first.name), this.study(f"{first.family}-{LISTED}")
+        if study is None or guides is None:
             return
         guide = duels.best_guide(guides)
         tuned = duels.challenger(study, guide) if guide is not None else None
@@ -239,13 +198,14 @@ def _duelling(first: Asked) -> Step:
         if guide is None or tuned is None or why:
             this.book.note("duels", first.family, state=IMPOSSIBLE, message=why)
             return
-        rounds = _rounds(this, study, (tuned, guide), most=3)
+        rounds = fitting_rounds(this, study, (tuned, guide), most=3)
         paths = [
-            _export(this, study, tuned, f"{first.family}-tuned"),
-            _export(this, guides, guide, f"{first.family}-guide"),
+            export(this, study, tuned, f"{first.family}-tuned"),
+            export(this, guides, guide, f"{first.family}-guide"),
         ]
         threads = ["--threads", str(PROOF_THREADS)] if this.where.is_proof else []
-        ran = this.command(["compare", *paths, "--rounds", str(rounds), *_device(this), *threads, "--json"])
+        flags = ["--rounds", str(rounds), *device_flags(this), *threads, "--json"]
+        ran = this.command(["compare", *paths, *flags])
         found = duels.duel_json(json.loads(ran.out)) if ran.code == 0 else {}
         facts = {"guide_name": guide.preset, "tuned_trial": tuned.number, **found}
         facts |= {"guides": len(guides.plan.recipes), "unmeasured": duels.unmeasured(guides)}
@@ -269,8 +229,10 @@ def _proving(one: Asked, pick: str) -> Step:
     name = f"{one.name}-{pick}"
 
     def step(this: Round) -> None:
-        study = this.book.study(one.name)
-        if study is None or not study.front() or _is_settled(this.book.of("recipes", name)):
+        if is_settled(this.book.of("recipes", name)):
+            return
+        study = this.study(one.name)
+        if study is None or not study.front():
             return
         trial, baseline = study.best_trial(pick), study.baseline()
         twin = _twin(this, one, trial, name)
@@ -279,10 +241,10 @@ def _proving(one: Asked, pick: str) -> Step:
             this.book.note("recipes", name, state=IMPOSSIBLE, message=why)
             return
         most = 3 if pick == "fastest" and not one.is_capped and not this.where.is_proof else 2
-        rounds = _rounds(this, study, (trial, baseline), most=most)
-        file, limit = _export(this, study, trial, name), study.plan.memory_limit_bytes
+        rounds = fitting_rounds(this, study, (trial, baseline), most=most)
+        file, limit = export(this, study, trial, name), study.plan.memory_limit_bytes
         words: list[str | Path] = ["verify", file, "--rounds", str(rounds), "--json"]
-        words += [*_device(this), *(["--vram", str(limit)] if limit is not None else [])]
+        words += [*device_flags(this), *(["--vram", str(limit)] if limit is not None else [])]
         ran = this.command(words)
         told = json.loads(ran.out) if ran.out.startswith("{") else {}
         names = ("result", "gates", "notes", "ratio", "seconds", "memory_bytes", "similarity")
@@ -301,56 +263,13 @@ def _twin(this: Round, one: Asked, trial: TrialRecord, name: str) -> str:
     return ""
 
 
-def _rounds(this: Round, study: Study, trials: tuple[TrialRecord, ...], *, most: int) -> int:
-    """How many rounds there is time for, as long as their trials took: each in a process of its own.
-
-    Raises:
-        OutOfTime: Not one.
-    """
-    baseline = study.baseline()
-    reference = _START_S + (baseline.seconds if baseline is not None else 0.0)
-    each = sum(trial.seconds for trial in trials)
-    this.check_time(reference + each)
-    fitting = int((this.where.left_s - _ENDING_S - reference) / max(each, 1.0))
-    return min(max(fitting, 1), most)
-
-
-def _export(this: Round, study: Study, trial: TrialRecord, name: str) -> Path:
-    file = this.book.recipe_file(name)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    storage: list[str | Path] = ["--storage", this.book.database, "--force"]
-    ran = autotune(["export", study.name, "-o", file, "--trial", str(trial.number), *storage], this.where)
-    if ran.code != 0:
-        raise OutOfTime if ran.was_stopped else AutotuneError(f"'{name}' was not exported: {ran.last_words}")
-    return file
-
-
-def note_command(
-    this: Round, kind: str, name: str, ran: Ran, *, is_told: bool | None = None, **facts: Any
-) -> None:
-    """Keep what a command came to. One that was ended in time is begun again by the next run, once.
-
-    Raises:
-        OutOfTime: The time was over.
-    """
-    has_answer = ran.code == 0 if is_told is None else is_told
-    tries = this.book.of(kind, name).get("tries", 0) + (not has_answer)
-    state = DONE if has_answer else CUT if ran.was_stopped else FAILED
-    message = "" if has_answer else ran.last_words
-    if state == CUT and tries >= _TRIES:
-        state, message = IMPOSSIBLE, "It needs more time than one run has."
-    this.book.note(kind, name, state=state, code=ran.code, tries=tries, message=message, **facts)
-    this.where.say(f"   {name}: {facts.get('result', state)}. {message}".rstrip())
-    if ran.was_stopped:
-        raise OutOfTime
-
-
 def _forecasting(one: Asked) -> Step:
     """Hold what was forecast against what was measured; where the model cannot be surveyed, say why."""
 
     def step(this: Round) -> None:
-        known, study = this.book.of("studies", one.name), this.book.study(one.name)
-        if study is None or known.get("forecast_of") == known.get("trials"):
+        known = this.book.of("studies", one.name)
+        study = None if known.get("forecast_of") == known.get("trials") else this.study(one.name)
+        if study is None:
             return
         this.check_time(45.0)
         try:
@@ -368,18 +287,8 @@ def _whole_space(this: Round, plan: Plan) -> Any:
     return build_space(all_knobs(), this.situation(plan), allow_approximate=plan.allow_approximate)
 
 
-def _device(this: Round) -> list[str]:
-    return ["--device", this.where.device]
-
-
 def _is_begun(this: Round, first: Asked) -> bool:
-    return this.book.study(first.name) is not None
-
-
-def _is_settled(known: dict[str, Any]) -> bool:
-    """Whether nothing more is to be done about something."""
-    state = known.get("state")
-    return state in _SETTLED or (state == FAILED and known.get("tries", 0) >= _TRIES)
+    return this.study(first.name) is not None
 
 
 def _everything(book: Book) -> list[tuple[str, dict[str, Any]]]:
