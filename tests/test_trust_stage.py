@@ -14,7 +14,7 @@ from autotune.knob import Situation
 from autotune.measurement import Failure, FailureKind, Likeness, Measurement, Memory, Outcome
 from autotune.target import Target
 from autotune.workload import Workload
-from tests.gpu_check import trust, trust_floor, trust_forecast, trust_memory, trust_timing
+from tests.gpu_check import trust, trust_floor, trust_forecast, trust_memory, trust_raw, trust_timing
 from tests.gpu_check.stage import Where
 from tests.gpu_check.trust_trials import KEPT, Finding, OutOfTime, Trials, is_fault
 from tests.knobs.places import HOPPER, UNET
@@ -181,6 +181,42 @@ def test_a_trial_that_the_end_of_the_stage_kills_is_not_kept(trials: Trials) -> 
 
     assert hurried.of(trust_timing.SPREAD) == {}
     assert patient.of(trust_timing.SPREAD)["demo #1"]["failure"] == "timeout: late"
+
+
+def test_the_bare_card_is_told_in_tables(trials: Trials) -> None:
+    """What is taken outside of the allocator, what the card computes, how its energy counter advances."""
+    ticks = [[0.1 * number, 40_000 * number] for number in range(20)]
+    made: dict[str, Finding] = {
+        "context": {
+            "steps": [
+                {"step": "product", "seconds": 0.5, "delta_bytes": 600 * MIB, "reserved_bytes": 2 * MIB}
+            ],
+            "own_bytes": None,
+            "has_the_hosts_numbers": False,
+            "foreign_processes": None,
+            "card": {"driver": "580.1", "power_limit_w": 700.0},
+        },
+        "products": {"side": 8192, "tera_per_s": {"bf16": 788.1}, "why_not": {"fp8": "no such | kernel"}},
+        "copies": {"size_bytes": 2**30, "gb_per_s": {"to the device, pinned": 55.04}},
+        "energy": {"load": ticks, "rest": ticks[:2], "joules": 2400.0, "seconds": 6.0, "mean_w": 410.0},
+        "sampling": {"calls": {"plain_s": [1.0, 1.1], "watched_s": [1.05, 1.05], "cost": 0.001}, "took_s": 9},
+    }
+    for part, found in made.items():
+        trials.once(trust_raw.DEVICE, part, found.copy)
+    page = trust.lines(trials.where.results)
+
+    for wanted in (
+        "| product | 0.500 | 600 | 2 | 598 |",
+        "NVML counts nothing as this process's own; ",
+        "| bf16 | 788 |",
+        "| fp8 | none: no such / kernel |",
+        "| to the device, pinned | 55.0 |",
+        "| load | 18 | 0.1 | 40 | 400 |",
+        "| rest | - | - | - | - |",
+        "Over 6.0 s of load the counter told 2400 J, mean power times time 2460 J: a ratio of 0.976.",
+        "| calls | 2 | +0.10% | 6.73% |",
+    ):
+        assert any(line.startswith(wanted) for line in page), (wanted, page)
 
 
 @pytest.mark.parametrize(("status", "left"), [("partial", {"a": {"b": {"n": 1}}}), ("done", {})])
