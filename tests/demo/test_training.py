@@ -1,5 +1,6 @@
 """The training that made the demo model: budgets, resumption, data."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 
 from autotune.demo.postcards import full_caption
+from autotune.demo.training.__main__ import ON_GPU, Order
 from autotune.demo.training.loop import Losses, Plan, fit
 from autotune.demo.training.pictures import batch_of, captions_of, scenes, unseen_scenes
 
@@ -90,6 +92,18 @@ def test_a_gpu_gets_the_same_pictures_in_larger_batches() -> None:
     for chosen in (range(1, 3), np.array([4, 0, 4])):
         assert torch.equal(batch_of(pixels, chosen), batch_of(moved, chosen))
     assert 8 == PLAN.batch(8) < replace(PLAN, device="cuda").batch(8)
+
+
+def test_the_budgets_of_all_stages_are_the_whole_one(tmp_path: Path) -> None:
+    """On a GPU wall time alone counts, and five networks share it; on a CPU its own time does too."""
+    order = Order(workdir=tmp_path, target=tmp_path, docs=tmp_path, budget_s=None, wall_s=100.0)
+    for device, is_bounded in (("cpu", True), ("cuda", False)):
+        parts = [replace(order, device=device).part_for(stage) for stage in ON_GPU]
+        plans = [part.plan(stage, 1e-3) for part, stage in zip(parts, ON_GPU, strict=True)]
+
+        assert 100.0 == pytest.approx(sum(plan.wall_s for plan in plans))
+        assert all(math.isfinite(plan.cpu_s) == is_bounded for plan in plans)
+        assert {device} == {plan.device for plan in plans}
 
 
 def test_scenes_follow_from_their_numbers() -> None:
