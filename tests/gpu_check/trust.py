@@ -3,6 +3,7 @@
 What of them can be shown on a CPU is shown there on the demo model; the rest says why it is not possible.
 """
 
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from tests.gpu_check import trust_memory as memory
 from tests.gpu_check import trust_raw as raw
 from tests.gpu_check import trust_timing as timing
 from tests.gpu_check.stage import Ended, Stage, Status, Where, kept
-from tests.gpu_check.trust_trials import KEPT, Finding, OutOfTime, Trials, is_fault
+from tests.gpu_check.trust_trials import KEPT, Finding, OutOfTime, Trials, is_fault, is_good
 
 _TITLE = "How far measurements on this machine can be trusted"
 _EXPERIMENTS: tuple[Callable[[Trials], None], ...] = (
@@ -42,22 +43,23 @@ def run(where: Where) -> Ended:
     where.keep(KEPT, found)
     (where.work / "trust").mkdir(parents=True, exist_ok=True)
     waiting: list[str] = []
+    failed: list[str] = []
     with LocalRunner() as runner:
         trials = Trials(where=where, runner=runner, found=found)
         for experiment in (*_EXPERIMENTS, forecasts.make_forecasts):
-            _try(experiment, trials, waiting)
+            _try(experiment, trials, waiting, failed)
         trials.is_retrying = True
         for experiment in _EXPERIMENTS if not waiting else ():
-            _try(experiment, trials, waiting)
+            _try(experiment, trials, waiting, failed)
     findings = [(f"{name}: {item}", one) for name, items in found.items() for item, one in items.items()]
-    failed = [f"{name} ({one['failure']})" for name, one in findings if is_fault(one)]
+    failed += [f"{name} ({one['failure']})" for name, one in findings if is_fault(one)]
     impossible = sum("impossible" in one for _, one in findings)
-    done = f"{len(findings) - len(failed) - impossible} findings, {impossible} not possible here"
-    if waiting:
-        return Ended(status=Status.PARTIAL, message=f"{done}. Waiting: {', '.join(waiting)}.")
-    if failed:
-        return Ended(status=Status.FAILED, message=f"{done}. Failed: {'; '.join(failed)}")
-    return Ended(status=Status.DONE, message=f"{done}.")
+    measured = sum(is_good(one) for _, one in findings)
+    told = [f"{measured} findings, {impossible} not possible here."]
+    told += [f"Failed: {'; '.join(failed)}."] if failed else []
+    told += [f"Waiting: {', '.join(waiting)}."] if waiting else []
+    status = Status.PARTIAL if waiting else Status.FAILED if failed else Status.DONE
+    return Ended(status=status, message=" ".join(told))
 
 
 def _is_wanted_anew(where: Where) -> bool:
@@ -66,12 +68,15 @@ def _is_wanted_anew(where: Where) -> bool:
     return bool(stages.get(STAGE.name, {}).get("status") == Status.DONE)
 
 
-def _try(experiment: Callable[[Trials], None], trials: Trials, waiting: list[str]) -> None:
-    """Make an experiment; note where it waits for more time."""
+def _try(experiment: Callable[[Trials], None], trials: Trials, waiting: list[str], failed: list[str]) -> None:
+    """Make an experiment; note where it waits for more time, and where it cannot even be made."""
     try:
         experiment(trials)
     except OutOfTime as item:
         waiting.append(str(item))
+    except Exception as error:  # noqa: BLE001 - one that fails must not take the others along
+        traceback.print_exc()
+        failed.append(f"{experiment.__name__} ({type(error).__name__}: {error})"[:500])
 
 
 @dataclass(frozen=True, kw_only=True)
