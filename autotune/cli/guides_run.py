@@ -155,6 +155,12 @@ class Guides:
         model = self.asked.changes.model or ladder.model
         return workload_of(ladder, self.asked.changes, demo_workload() if model == "demo" else None)
 
+    def own(self, ladder: Ladder) -> list[Ladder]:
+        """Return the user's own recipes of a ladder's model, each as a ladder of one rung."""
+        workload = self.workload(ladder)
+        recipes = self.recipes.items()
+        return [own_ladder(ladder, name, one, workload) for name, one in recipes if _is_of(one, workload)]
+
     def known(self, ladder: Ladder) -> Told:
         """Return what is known of a ladder so far."""
         return self.told.get(ladder.name, Told(ladder=ladder, is_quick=self.asked.changes.is_quick))
@@ -246,9 +252,13 @@ def _prepared(ladders: Sequence[Ladder], asked: Asked) -> Guides:
     recipes = {str(file): read_recipe(file) for file in asked.recipes}
     guides = Guides(asked=asked, ladders=ladders, recipes=recipes, until=until)
     for name, recipe in recipes.items():
-        for ladder in ladders:
-            own_ladder(ladder, name, recipe, guides.workload(ladder))  # raises where it is of another model
+        if not any(_is_of(recipe, guides.workload(ladder)) for ladder in ladders):
+            own_ladder(ladders[0], name, recipe, guides.workload(ladders[0]))  # raises, and says what to do
     return guides
+
+
+def _is_of(recipe: Recipe, workload: Workload) -> bool:
+    return (recipe.model, recipe.revision) == (workload.model, workload.revision)
 
 
 def _is_page(file: Path) -> bool:
@@ -275,13 +285,12 @@ def _check_size_of_task(guides: Guides, kind: str) -> None:
 def _measure(guides: Guides, ladder: Ladder, work: Work) -> None:
     """Run a ladder's study and those of the user's own recipes; what goes wrong is noted with the ladder."""
     try:
-        workload = guides.workload(ladder)
-        situation = work.runner.probe(workload, guides.asked.device)
+        situation = work.runner.probe(guides.workload(ladder), guides.asked.device)
         here = look_at(ladder, situation)
         guides.note(replace(guides.known(ladder), here=here, own=()))
         _run(guides, here, work, lambda study: guides.note(replace(guides.known(ladder), study=study)))
-        for name, recipe in guides.recipes.items():
-            mine = look_at(own_ladder(ladder, name, recipe, workload), situation)
+        for one in guides.own(ladder):
+            mine = look_at(one, situation)
             others = guides.known(ladder).own
             _note_own(guides, ladder, others, mine, None)
             if mine.recipes and not work.stop.requested and not guides.is_over:
@@ -333,9 +342,11 @@ def _run(guides: Guides, here: LadderHere, work: Work, note: Callable[[Study], N
 def _recall(guides: Guides, ladder: Ladder, target: Target) -> None:
     """Note what an earlier run found of a ladder: this one may have no time to come to it."""
     workload, plan_of = guides.workload(ladder), guides.asked.plan_of
-    ladders = [ladder, *(own_ladder(ladder, *named, workload) for named in guides.recipes.items())]
     with open_database(guides.asked.url) as database:
-        found = [remembered(database, one, workload, target, plan_of=plan_of) for one in ladders]
+        found = [
+            remembered(database, one, workload, target, plan_of=plan_of)
+            for one in (ladder, *guides.own(ladder))
+        ]
     if found[0] is not None:
         here, study = found[0]
         own = tuple(one for one in found[1:] if one is not None)

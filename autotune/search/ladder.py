@@ -271,6 +271,8 @@ def ladder_plan(
         seconds: That the study may take in all; None for no bound.
     """
     recipes = {name: recipe.settings for name, recipe in here.recipes.items() if not here.same_as(name)}
+    if here.situation.blueprint.has_random_weights:
+        protocol = replace(protocol, floor=0)  # their pictures are judged by nobody
     plan = Plan(
         study="guide",
         workload=here.situation.workload,

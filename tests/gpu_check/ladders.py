@@ -39,7 +39,8 @@ def run(where: Where) -> Ended:
     if not documents:
         status = Status.PARTIAL if ran.was_stopped else Status.FAILED
         return Ended(status=status, message=f"No ladder was begun: {ran.last_words}")
-    if ran.code not in (0, 130) and not any(document["error"] for document in documents):
+    is_over = ran.code in (0, 130) or ran.was_stopped
+    if not is_over and not any(document["error"] for document in documents):
         return Ended(status=Status.FAILED, message=f"autotune bench-guides failed: {ran.last_words}")
     return ended(documents)
 
@@ -48,21 +49,21 @@ def ended(documents: Sequence[Mapping[str, Any]]) -> Ended:
     """Return how the stage ended, from what is known of the ladders."""
     rows = [(document, row) for document in documents for row in document["rows"]]
     count = {status: sum(row["status"] == status for _, row in rows) for status in _TOLD}
-    message = ", ".join(f"{count[status]} {word}" for status, word in _TOLD.items() if count[status])
+    told = [counted(count[status], "rung") + f" {word}" for status, word in _TOLD.items() if count[status]]
     faults = [f"{document['guide']}: {document['error']}" for document in documents if document["error"]]
     faults += [
         f"{document['guide']}, {row['rung']}: {row['why']}"
         for document, row in rows
         if row["status"] == FAILED and row["failure"] not in _NO_FAULT
     ]
-    message = f"{counted(len(documents), 'ladder')}: {message}."
+    message = f"{counted(len(documents), 'ladder')}: {', '.join(told)}."
     if faults:
         return Ended(status=Status.FAILED, message=f"{message} {' '.join(faults)}")
     return Ended(status=Status.PARTIAL if count[WAITING] else Status.DONE, message=message)
 
 
 _TOLD = {
-    MEASURED: "rungs measured",
+    MEASURED: "measured",
     FAILED: "failed",
     IMPOSSIBLE: "not possible here",
     WAITING: "not measured yet",
