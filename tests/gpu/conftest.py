@@ -1,18 +1,12 @@
 """One runner and one card for all tests of this folder, and the cards of further models."""
 
-import json
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from autotune.runners.local import LocalRunner
 
-from .card import PROTOCOL, WORKLOAD, Card, card_for
-
-__all__ = ["PROTOCOL", "WORKLOAD", "Card", "keep"]
+from .card import Card, card_for
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -51,11 +45,3 @@ def card_of(runner: LocalRunner, tmp_path_factory: pytest.TempPathFactory) -> Ca
 def card(card_of: Callable[[str], Card]) -> Card:
     """Return the card of the demo model."""
     return card_of("demo")
-
-
-def keep(name: str, found: Any) -> None:
-    """Write what was measured to the folder that `AUTOTUNE_GPU_RESULTS` names."""
-    folder = os.environ.get("AUTOTUNE_GPU_RESULTS")
-    if folder:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        (Path(folder) / name).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

@@ -36,8 +36,11 @@ _ORDERLY = (0, 1, 5)  # pytest's exit codes: all passed, some failed, none was l
 
 
 def run(where: Where) -> Ended:
-    """Run the tests that are not settled, until the time is over."""
+    """Run the tests that are not settled, until the time is over; all of them again where none is left."""
     fold(where.results)
+    if not any(_is_open(where.results, part) for part in _PARTS):
+        for name in (FOUND, KEPT_ROWS):  # it is done, and asked for all the same
+            (where.results / name).unlink(missing_ok=True)
     faults = []
     for part in _PARTS:
         left = where.left_s
@@ -111,7 +114,8 @@ def _pytest(part: str, where: Where) -> Ran:
         processes = max(min(_MOST_PROCESSES, cores - 2), 1) if not where.is_proof else min(2, cores)
         options += ["-n", str(processes), "--dist", "loadgroup"]
     if not where.is_proof:
-        threads = str(max(cores // processes, 1))
+        # Weights are drawn, and kernels compiled, in bursts: more threads than cores do no harm.
+        threads = str(max(cores // min(processes, 4), 1))
         environ |= {"OMP_NUM_THREADS": threads, "TORCHINDUCTOR_COMPILE_THREADS": threads}
     # The tests keep the time themselves: a command's own grace begins where theirs ends.
     longer = replace(where, until=where.until + 1.5 * GRACE_S)
