@@ -102,12 +102,19 @@ def test_a_stage_that_raises_has_failed_and_the_others_go_on(tmp_path: Path) -> 
         raise ValueError("no such thing\nand more")
 
     said: list[str] = []
-    order = order_of(tmp_path, stage("a", run), stage("b", ends(Status.DONE)), say=said.append)
+
+    def leave(where: Where) -> Ended:
+        raise SystemExit("not here")
+
+    order = order_of(
+        tmp_path, stage("a", run), stage("b", ends(Status.DONE)), stage("c", leave), say=said.append
+    )
     known = run_check(order)["stages"]
 
     assert known["a"]["status"] == "failed"
     assert known["a"]["message"] == "ValueError: no such thing"
     assert known["b"]["status"] == "done"
+    assert known["c"]["message"] == "SystemExit: not here"
     assert any("Traceback" in line and "in run" in line for line in said)
     assert json.loads((order.results / CHECK).read_text(encoding="utf-8"))["stages"] == known
 

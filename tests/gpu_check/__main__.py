@@ -42,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 2
         _prepare(asked, say)
         return _run(asked, began + 60 * asked.minutes - _LAST_S)
+    except SystemExit as error:  # a sentence says why nothing could be run
+        sys.stderr.write(f"{error}\n")
+        return 2
     except KeyboardInterrupt:
         say("interrupted: what was found is kept, and the same command goes on")
         return 130

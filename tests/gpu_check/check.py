@@ -114,7 +114,7 @@ def _run_one(order: Order, check: dict[str, Any], stage: Stage, seconds: float) 
     try:
         with _interrupting(seconds + _OVERDUE_S):
             ended = stage.run(where)
-    except Exception as error:  # noqa: BLE001 - whatever a stage raises, the others go on
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a stage raises, the others go on
         ended = Ended(status=Status.FAILED, message=f"{type(error).__name__}: {_first_line(error)}")
         order.say(traceback.format_exc().rstrip())
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -165,6 +165,6 @@ def _note(check: dict[str, Any], stage: Stage, ended: Ended, took: float) -> Non
     }
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0] if lines else "it gave no message"

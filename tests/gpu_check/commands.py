@@ -13,6 +13,7 @@ from tests.gpu_check.stage import Where
 GRACE_S = 20.0
 """After the first Ctrl-C a command finishes its trial; after so many seconds comes the second."""
 _SECOND_S = 10.0
+_HURRY_S = 3.0  # instead of GRACE_S, where the check itself was interrupted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +74,9 @@ def run_module(
         out, err = _wait(process, where.left_s - GRACE_S - _SECOND_S)
     except subprocess.TimeoutExpired:
         was_stopped = True
-        out, err = _end(process)
+        out, err = _end(process, GRACE_S)
     except BaseException:  # Ctrl-C, or the check's own alarm: no command outlives it
-        _end(process)
+        _end(process, _HURRY_S)
         raise
     code = process.returncode
     with (where.work / "commands.log").open("a", encoding="utf-8") as log:
@@ -88,10 +89,10 @@ def _wait(process: subprocess.Popen[str], seconds: float) -> tuple[str, str]:
     return out, err
 
 
-def _end(process: subprocess.Popen[str]) -> tuple[str, str]:
+def _end(process: subprocess.Popen[str], grace_s: float) -> tuple[str, str]:
     """Ctrl-C, a second one, and a kill of the whole session; the time between them is bounded."""
     try:
-        for number, seconds in ((signal.SIGINT, GRACE_S), (signal.SIGINT, _SECOND_S)):
+        for number, seconds in ((signal.SIGINT, grace_s), (signal.SIGINT, _SECOND_S)):
             process.send_signal(number)
             try:
                 return _wait(process, seconds)
