@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,7 +95,7 @@ def test_a_cpu_proves_the_same_parts() -> None:
 
 def test_what_was_measured_is_a_table_whenever_it_ends(where: Where) -> None:
     """It has the recipes so far, says how much of the space they see, and can be played."""
-    found = {"parts": {part.name: state() for part in ON_CARD.parts}}
+    found: dict[str, Any] = {"rows": 0, "parts": {part.name: state() for part in ON_CARD.parts}}
     replayed(where, 4)
     recording._write(where, found)
     few = read_table(where.results / recording.TABLE)
@@ -114,10 +115,10 @@ def test_a_stage_without_time_says_so_and_one_at_its_end_is_done(where: Where) -
     """Nothing is begun that cannot be ended in time; a study with no compiler is no reason to go on."""
     late = recording.run(where.within(1.0))
     whole = {EAGER.name: state(tried=12), COMPILED.name: state(plan=None)}
-    where.keep(recording.FOUND, {"parts": whole})
+    where.keep(recording.FOUND, {"rows": 12, "parts": whole})
     done = recording.run(where)
     whole[EAGER.name]["problem"] = "It broke."
-    broken = recording._ended(ON_CPU, {"parts": whole})
+    broken = recording._ended(ON_CPU, {"rows": 12, "parts": whole})
 
     assert (late.status, "Too little time" in late.message) == (Status.PARTIAL, True)
     assert (done.status, done.message) == (Status.DONE, "12 recipes are recorded for the search bench.")

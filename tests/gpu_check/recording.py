@@ -78,7 +78,7 @@ def _prepare(where: Where, recording: Recording) -> dict[str, Any]:
     """Look at the machine once, and write each part's plan of what is on offer there."""
     with LocalRunner() as runner:
         situation = runner.probe(recording.workload, where.device)
-    found: dict[str, Any] = {"parts": {}}
+    found: dict[str, Any] = {"rows": 0, "parts": {}}
     where.results.mkdir(parents=True, exist_ok=True)
     for part in recording.parts:
         here = planned(part, recording, situation)
@@ -120,12 +120,12 @@ def _write(where: Where, found: dict[str, Any]) -> None:
     for study in studies:
         if study.name in found["parts"]:
             found["parts"][study.name] |= _state(study, where)
+    if studies:
+        table = merged(where.results.name, studies)
+        write_table(table, where.results / TABLE)
+        found["rows"] = len(_tried(table))  # what two studies tried counts once
+        where.say(f"{TABLE}: {found['rows']} recipes")
     where.keep(FOUND, found)
-    if not studies:
-        return
-    table = merged(where.results.name, studies)
-    write_table(table, where.results / TABLE)
-    where.say(f"{TABLE}: {len(_tried(table))} recipes")
 
 
 def _state(study: Study, where: Where) -> dict[str, Any]:
@@ -149,16 +149,15 @@ def _state(study: Study, where: Where) -> dict[str, Any]:
 
 def _ended(recording: Recording, found: dict[str, Any]) -> Ended:
     parts = found["parts"]
-    tried = sum(state["tried"] for state in parts.values())
     wrong = [f"{name}: {state['problem']}" for name, state in parts.items() if state["problem"]]
     if wrong:
-        return Ended(status=Status.FAILED, message=f"{tried} recipes are recorded. {' '.join(wrong)}")
+        return Ended(status=Status.FAILED, message=f"{found['rows']} recipes are recorded. {' '.join(wrong)}")
     is_whole = all(
         parts[part.name]["plan"] is None
         or parts[part.name]["tried"] >= min(part.many, parts[part.name]["recipes"])
         for part in recording.parts
     )
-    message = f"{tried} recipes are recorded for the search bench."
+    message = f"{found['rows']} recipes are recorded for the search bench."
     return Ended(status=Status.DONE if is_whole else Status.PARTIAL, message=message)
 
 
