@@ -143,7 +143,7 @@ class TestPlans:
     def test_a_limit_that_is_a_share_is_filled_in(self) -> None:
         """In whole MiB of what untuned needs."""
         capped = asked(is_proof=True)[1]
-        assert capped.with_limit(100 * 2**20).memory_limit_bytes == 90 * 2**20
+        assert capped.with_limit(100 * 2**20).memory_limit_bytes == 95 * 2**20
 
 
 class TestGuides:

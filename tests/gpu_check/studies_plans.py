@@ -103,7 +103,7 @@ def asked(*, is_proof: bool) -> tuple[Asked, ...]:
     """Return the studies in the order of their worth: a run that ends early has made the first ones.
 
     >>> [one.name for one in asked(is_proof=True)]
-    ['demo', 'demo-90', 'demo-80']
+    ['demo', 'demo-95', 'demo-90']
     >>> [one.name for one in asked(is_proof=False)][:4]
     ['sdxl', 'sdxl-5gib', 'sdxl-8gib', 'sdxl-12gib']
     """
@@ -209,7 +209,7 @@ def _of_demo() -> tuple[Asked, ...]:
         protocol=_ON_CPU,
     )
     found = [Asked(name="demo", family="demo", plan=first, picks=("fastest", "smallest"))]
-    for share in (0.9, 0.8):
+    for share in (0.95, 0.9):
         name = f"demo-{share:.0%}".removesuffix("%")
         plan = replace(first, study=name, budget=Budget(trials=4, seconds=60.0, gain=None))
         found.append(Asked(name=name, family="demo", plan=plan, share=share))
