@@ -50,7 +50,7 @@ def test_a_better_model_is_kept_beside_the_results(where: Where) -> None:
     assert (where.results / "training-samples.png").is_file()
     assert "cp -r" in text
     assert "| full autoencoder, PSNR in dB | 30.660 | 32.660 |" in text
-    assert "- `unet`: 5,000 steps in 200 s" in text
+    assert "- `unet`: 200 s, steps: 5,000" in text
 
 
 def test_a_worse_model_is_not_kept(where: Where) -> None:
@@ -60,7 +60,8 @@ def test_a_worse_model_is_not_kept(where: Where) -> None:
 
     assert ended.message == "Not kept: tiny decoder, PSNR in dB: 26.400, against 26.900."
     assert not (where.results / "model").exists()
-    assert "Not kept." in training.lines(where.results)[-1]
+    assert "| tiny decoder, PSNR in dB | 26.900 | 26.400 |" in training.lines(where.results)
+    assert "cp -r" not in "".join(training.lines(where.results))
 
 
 def test_nothing_is_trained_without_time(where: Where) -> None:

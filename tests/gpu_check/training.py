@@ -142,7 +142,7 @@ def lines(results: Path) -> list[str]:
     if found is None:
         return []
     said = [
-        f"- `{name}`: {one['steps']:,} steps in {one['wall_s']:.0f} s"
+        f"- `{name}`: {one['wall_s']:.0f} s, steps: {one['steps']:,}"
         for name, one in found["training"].items()
     ]
     if "new" not in found:
@@ -151,9 +151,9 @@ def lines(results: Path) -> list[str]:
     said += [
         f"| {name} | {value:.3f} | {found['new'][name]:.3f} |" for name, value in found["shipped"].items()
     ]
+    if found["why_not"]:  # the stage's message says why
+        return said
     said.append("")
-    if found["why_not"]:
-        return [*said, f"Not kept. {' '.join(found['why_not'])}"]
     source, target = results / MODEL, SHIPPED.relative_to(ROOT)
     return [
         *said,
