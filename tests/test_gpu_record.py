@@ -1,5 +1,6 @@
 """The stage that records a table: it asks for what is on offer, goes on, and keeps what there is."""
 
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from autotune.plan_file import format_plan
 from autotune.runners.replay import ReplayRunner
 from autotune.search.tune import run_study
 from autotune.table import Table, read_table
-from tests.bench.problems.recorded import problem_from_table
+from tests.bench.problems.recorded import problem_from_table, recorded_recipes
 from tests.bench.search import TABLES
 from tests.gpu_check import recording
 from tests.gpu_check.recording_plans import ON_CARD, ON_CPU, planned, space_of
@@ -47,12 +48,15 @@ def replayed(where: Where, trials: int) -> Table:
         budget=Budget(trials=trials, gain=None),
         knobs=knobs,
     )
-    where.work.mkdir(parents=True, exist_ok=True)
-    where.results.mkdir(parents=True, exist_ok=True)
-    (where.results / f"{EAGER.name}.toml").write_text(format_plan(plan))
-    url = f"sqlite:///{where.work / recording.DATABASE}"
+    (_made(where.results) / f"{EAGER.name}.toml").write_text(format_plan(plan))
+    url = f"sqlite:///{_made(where.work) / recording.DATABASE}"
     run_study(plan, url=url, runner=ReplayRunner(table), situation=table.situation)
     return table
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def state(**changes: object) -> dict[str, object]:
@@ -109,6 +113,17 @@ def test_what_was_measured_is_a_table_whenever_it_ends(where: Where) -> None:
     assert 7 == len(problem.rows) == found["parts"][EAGER.name]["tried"]
     assert "| `record-eager` | 7 | 12 | 0 | 100% |" in text
     assert "Forecasts are still to be added" in text
+
+
+def test_a_table_is_never_replaced_by_a_smaller_one(where: Where) -> None:
+    """Where the table came along and the databases did not, the same recipes are tried again first."""
+    found: dict[str, Any] = {"rows": 0, "parts": {part.name: state() for part in ON_CARD.parts}}
+    shutil.copyfile(TABLES / "torch.jsonl.gz", _made(where.results) / recording.TABLE)
+    replayed(where, 2)
+    recording._write(where, found)
+
+    assert found["rows"] == recorded_recipes(where.results / recording.TABLE) > 400
+    assert 2 == found["parts"][EAGER.name]["tried"]
 
 
 def test_a_stage_without_time_says_so_and_one_at_its_end_is_done(where: Where) -> None:

@@ -11,6 +11,7 @@ from autotune.search.spread import share_of_pairs
 from autotune.search.study import Study
 from autotune.table import Table, read_table, write_table
 from autotune.units import format_bytes, format_duration
+from tests.bench.problems.recorded import recorded_recipes
 from tests.bench.record import merged, studies_in
 from tests.gpu_check.commands import GRACE_S, autotune
 from tests.gpu_check.recording_plans import ON_CARD, ON_CPU, Part, Recording, planned, space_of
@@ -121,9 +122,13 @@ def _write(where: Where, found: dict[str, Any]) -> None:
         if study.name in found["parts"]:
             found["parts"][study.name] |= _state(study, where)
     if studies:
-        table = merged(where.results.name, studies)
-        write_table(table, where.results / TABLE)
-        found["rows"] = len(_tried(table))  # what two studies tried counts once
+        table, file = merged(where.results.name, studies), where.results / TABLE
+        known = recorded_recipes(file) if file.is_file() else 0
+        found["rows"] = max(len(_tried(table)), known)  # what two studies tried counts once
+        if len(_tried(table)) >= known:
+            write_table(table, file)
+        else:  # the databases of another machine did not come along: the same recipes are tried again
+            where.say(f"{TABLE} stays as it is: it has more recipes than were tried here so far")
         where.say(f"{TABLE}: {found['rows']} recipes")
     where.keep(FOUND, found)
 
