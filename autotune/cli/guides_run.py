@@ -3,6 +3,7 @@
 import json
 import re
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -295,10 +296,13 @@ def _measure(guides: Guides, ladder: Ladder, work: Work) -> None:
             _note_own(guides, ladder, others, mine, None)
             if mine.recipes and not work.stop.requested and not guides.is_over:
                 _run(guides, mine, work, partial(_note_own, guides, ladder, others, mine))
-    except AutotuneError as error:
+    except Exception as error:  # noqa: BLE001 - whatever becomes of one ladder, the others have their turn
         if not work.stop.requested:  # else it was ended by the user, which says nothing about the ladder
-            guides.note(replace(guides.known(ladder), error=str(error)))
-            remark(f"{ladder.name}: {error}")
+            why = str(error) if isinstance(error, AutotuneError) else f"{type(error).__name__}: {error}"
+            guides.note(replace(guides.known(ladder), error=why))
+            remark(f"{ladder.name}: {why}")
+            if not isinstance(error, AutotuneError):
+                traceback.print_exception(error)
     guides.keep()
     guides.export()
 

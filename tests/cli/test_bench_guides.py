@@ -10,7 +10,10 @@ from autotune.recipe import Recipe, parse_recipe
 from tests.cli.conftest import Cli
 
 GUIDE = "flux-torchao"  # on a CPU and the demo model only its first rung can run, in bfloat16
-QUICK = ("--model", "demo", "--device", "cpu", "--quick", "--steps", "1", "--batch", "1")
+QUICK = (
+    *("--model", "demo", "--device", "cpu"),
+    *("--quick", "--size", "64x64", "--steps", "1", "--batch", "1"),
+)
 
 
 def test_the_list_names_every_guide(call: Cli) -> None:
