@@ -115,6 +115,9 @@ class Job:
         is_whole: Whether the parts of a call, its step error and, on a CPU, its live memory are measured too,
             which takes extra calls.
         extras: Metric to a folder or file of the user's own weights, such as "clip".
+        backends: What computes on the device, as `Target.backends` has it from an earlier look; empty for the
+            trial to find out. Trying all kernels costs seconds, and memory of a GPU that would count as the
+            recipe's.
     """
 
     recipe: Recipe
@@ -131,6 +134,7 @@ class Job:
     screen: Screen = field(default_factory=Screen)
     is_whole: bool = True
     extras: Mapping[str, str] = field(default_factory=dict)
+    backends: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types, accepted by `from_json`."""
@@ -151,6 +155,7 @@ class Job:
         fields["workload"] = Workload.from_json(fields["workload"])
         fields["protocol"] = Protocol(**fields["protocol"])
         fields["screen"] = Screen.from_json(fields["screen"])
+        fields["backends"] = tuple(fields.get("backends", ()))
         return cls(**fields)
 
 

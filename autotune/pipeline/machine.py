@@ -4,7 +4,7 @@ import hashlib
 import os
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -71,15 +71,20 @@ def resolve_device(device: str) -> str:
     return f"cuda:{int(index or 0)}"
 
 
-def read_target(device: str) -> Target:
-    """Return the facts of a device that exists."""
+def read_target(device: str, backends: Collection[str] = ()) -> Target:
+    """Return the facts of a device that exists.
+
+    Args:
+        device: Torch device string.
+        backends: What computes on it, where that is known; else every kernel is tried.
+    """
     host = Target(
         device=device,
         name=cpu_lines().get("model name") or "CPU",
         memory_bytes=_host_memory_bytes(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         libraries=_libraries(),
-        backends=_backends(device),
+        backends=frozenset(backends) or _backends(device),
         has_compiler=shutil.which(os.environ.get("CXX", "g++")) is not None,
         uuid=machine_uuid(),
         has_energy_counter=EnergyMeter(device).has_counter,

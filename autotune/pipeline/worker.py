@@ -114,7 +114,7 @@ def _prepare(trial: Trial, memory: MemoryWatch) -> tuple[Situation, Setup]:
     """Load the pipeline and turn the knobs."""
     job = trial.job
     with trial.during("load"), AnonymousSampler() as sampler:
-        target = read_target(job.device)
+        target = read_target(job.device, job.backends)
         trial.environment = fingerprint(target)
         folder = model_folder(job.workload)
         situation = situate(folder, job.workload, target)

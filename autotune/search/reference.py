@@ -74,6 +74,7 @@ def _job(folders: Folders, plan: Plan, situation: Situation) -> Job:
         protocol=plan.protocol,
         cache=str(folders.cache),
         threads=plan.threads,
+        backends=() if plan.target else tuple(sorted(situation.target.backends)),
     )
 
 

@@ -76,6 +76,8 @@ class Session:
             "cache": str(self.folders.cache),
             "threads": plan.threads,
             "extras": dict(plan.extras),
+            # A card that the device stands in for may lack what the device has.
+            "backends": () if plan.target else tuple(sorted(situation.target.backends)),
         }
         return Job(**fields | changes)
 

@@ -334,6 +334,7 @@ def _job(recipe: Recipe, bench: Bench, *, number: int, name: str) -> Job:
         cache=str(folders.cache),
         threads=bench.threads,
         is_whole=number == 0,
+        backends=tuple(sorted(situation.target.backends)),
     )
 
 

@@ -237,6 +237,14 @@ def test_nothing_survives_a_killed_parent(tmp_path: Path) -> None:
     assert wait_until(lambda: not is_running(server))
 
 
+def test_what_is_known_of_the_device_is_not_tried_again(measure: Measure) -> None:
+    """A trial that is told which kernels there are tries none: on a GPU that takes seconds and memory."""
+    outcome = measure({}, backends=("fp16", "bf16"), is_whole=False)
+
+    assert isinstance(outcome, Measurement), outcome
+    assert outcome.environment["target"]["backends"] == ["bf16", "fp16"]
+
+
 def test_the_outcome_is_kept_beside_the_pictures(measure: Measure, tmp_path: Path) -> None:
     """The trial's folder holds job, log, outcome and pictures, so that it can be looked into."""
     measure({})
