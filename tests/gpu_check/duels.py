@@ -10,13 +10,14 @@ from typing import Any
 from autotune.guides import LADDERS
 from autotune.knob import Situation, Value
 from autotune.knobs import all_knobs
-from autotune.ladder import Ladder, Rung
+from autotune.ladder import Ladder
 from autotune.search.ladder import look_at
 from autotune.search.study import Study
 from autotune.store.records import TrialRecord
 
-MOST = 9
-"""So many recipes of guides are tried on a card, the fastest by the guides' own figures first."""
+MOST, MOST_LONG = 5, 2
+"""So many recipes of guides are tried, the fastest by the guides' own figures; and so many that compile for
+minutes, which come last."""
 _LONG_TO_COMPILE = ("max-autotune", "max-autotune-no-cudagraphs", "diffusion_fast")
 
 Settings = Mapping[str, Value]
@@ -36,18 +37,18 @@ def recipes_of_guides(
 ) -> tuple[dict[str, dict[str, Value]], dict[str, str]]:
     """Return the recipes of guides that can be measured beside a tuned one, and why the others are left out.
 
-    The most promising come first: those that compile for minutes after the others, and the faster by the
-    guide's own figures before the slower.
+    The most promising come first: the faster by the guide's own figures before the slower, and those that
+    compile for minutes after all others.
 
     Args:
         ladders: The guides.
         situation: Where, of what, making what.
-        most: How many recipes at most.
+        most: How many at most that do not compile for minutes.
 
     Returns:
         Settings by "guide: rung", and sentences by the same names.
     """
-    found: list[tuple[tuple[bool, float], str, dict[str, Value]]] = []
+    found: list[tuple[float, str, dict[str, Value]]] = []
     left_out: dict[str, str] = {}
     for ladder in ladders:
         here = look_at(ladder, situation)
@@ -58,19 +59,20 @@ def recipes_of_guides(
                 left_out[name] = why
                 continue
             settings = dict(here.recipes[rung.name].settings)
-            found.append((_standing(ladder, rung, settings), name, settings))
-    kept: dict[str, dict[str, Value]] = {}
-    for _, name, settings in sorted(found, key=lambda one: one[0]):
-        if settings in kept.values():
-            same = next(other for other, known in kept.items() if known == settings)
+            found.append((ladder.published_speedup(rung) or 1.0, name, settings))
+    short: dict[str, dict[str, Value]] = {}
+    long: dict[str, dict[str, Value]] = {}
+    for _, name, settings in sorted(found, key=lambda one: -one[0]):
+        kept, room = (long, MOST_LONG) if _is_long_to_compile(settings) else (short, most)
+        same = next((other for other, known in kept.items() if known == settings), None)
+        if same is not None:
             left_out[name] = f"It is the same recipe here as '{same}'."
-        elif len(kept) == most:
-            left_out[name] = (
-                f"There was time for {most} recipes, and it is slower by its guide's own figures."
-            )
+        elif len(kept) == room:
+            kind = "that compile for minutes" if kept is long else "of its kind"
+            left_out[name] = f"There was time for {room} {kind}, and it is slower by its guide's own figures."
         else:
             kept[name] = settings
-    return kept, left_out
+    return short | long, left_out
 
 
 def best_guide(study: Study) -> TrialRecord | None:
@@ -127,10 +129,8 @@ def _why_left_out(settings: Settings) -> str:
     return "" if settings else "It is what the pipeline does when nothing is tuned."
 
 
-def _standing(ladder: Ladder, rung: Rung, settings: Settings) -> tuple[bool, float]:
-    """Smaller is tried sooner."""
-    is_long = any(value in _LONG_TO_COMPILE for value in settings.values())
-    return is_long, -(ladder.published_speedup(rung) or 1.0)
+def _is_long_to_compile(settings: Settings) -> bool:
+    return any(value in _LONG_TO_COMPILE for value in settings.values())
 
 
 def _latency_s(trial: TrialRecord) -> float:
