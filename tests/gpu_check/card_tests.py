@@ -30,8 +30,9 @@ _OPTIONS = (
     *("-o", "addopts=", "-o", "minversion=7", "--import-mode=importlib", "-W", "default"),
 )
 _MOST_PROCESSES = 10  # each loads models of its own into the host's memory
-_LEAST_S = 15.0  # less is not worth a start
-_MARGIN_S = 12.0  # between the end of the last trial and the end of pytest
+_LEAST_S = 45.0  # less is not worth a start
+_MARGIN_S = 30.0  # the last trial ends so long before the stage: a server may still have to start, or to end
+_PATIENCE_S = 15.0  # of which pytest is given so many seconds to end by itself
 _ORDERLY = (0, 1, 5)  # pytest's exit codes: all passed, some failed, none was left
 
 
@@ -117,8 +118,8 @@ def _pytest(part: str, where: Where) -> Ran:
         # Weights are drawn, and kernels compiled, in bursts: more threads than cores do no harm.
         threads = str(max(cores // min(processes, 4), 1))
         environ |= {"OMP_NUM_THREADS": threads, "TORCHINDUCTOR_COMPILE_THREADS": threads}
-    # The tests keep the time themselves: a command's own grace begins where theirs ends.
-    longer = replace(where, until=where.until + 1.5 * GRACE_S)
+    # The tests keep the time themselves: the command is interrupted only where they do not.
+    longer = replace(where, until=where.until - _MARGIN_S + _PATIENCE_S + 1.5 * GRACE_S)
     return run_module("pytest", [*options, *_PARTS[part]], longer, environ)
 
 
