@@ -296,11 +296,12 @@ def _everything(book: Book) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _message(book: Book) -> str:
-    studies = [one for one in book.known["studies"].values() if one.get("state") == DONE]
+    begun = [one for one in book.known["studies"].values() if one.get("trials")]
+    studies = [one for one in begun if one.get("state") == DONE]
     verified = [one for one in book.known["recipes"].values() if one.get("result") == "pass"]
     fought = [one for one in book.known["duels"].values() if one.get("state") == DONE]
-    trials = sum(one.get("trials", 0) for one in book.known["studies"].values())
+    trials = sum(one["trials"] for one in begun)
     return (
-        f"{trials} trials in {len(book.known['studies'])} studies, {len(studies)} of them to their end; "
+        f"{trials} trials in {len(begun)} studies, {len(studies)} of them to their end; "
         f"{len(verified)} recipes verified; {len(fought)} duels."
     )
