@@ -77,14 +77,11 @@ def test_a_ladder_from_end_to_end(cli: Cli, tmp_path: Path) -> None:
     assert events[-1]["event"] == "guides"
     assert (guide["guide"], guide["error"], guide["is_quick"]) == (GUIDE, "", True)
     assert (guide["here"]["model"], guide["here"]["steps"], guide["published"]["steps"]) == ("demo", 1, 28)
-    assert (baseline["status"], baseline["speedup"], baseline["published_latency_s"]) == (
-        "measured",
-        1.0,
-        6.573,
-    )
+    assert baseline["status"] == untuned["status"] == "measured", (baseline["why"], untuned["why"])
+    assert (baseline["speedup"], baseline["published_latency_s"]) == (1.0, 6.573)
     assert baseline["latency_at_guide_s"] > baseline["latency_s"] > 0
     assert {row["status"] for row in others} == {"not possible here"}
-    assert (untuned["kind"], untuned["status"]) == ("untuned", "measured")
+    assert untuned["kind"] == "untuned"
     written = (tmp_path / "g" / "guides.md").read_text()
     assert written.startswith("# Published guides, measured again\n")
     assert "| fp8dqrow + compile | - | - | - | 2.16× (3.04 s) |" in written
