@@ -94,6 +94,7 @@ class Card:
             "cache": str(self.folder / "cache"),
             "protocol": PROTOCOL,
             "time_limit_s": _TRIAL_S,
+            "backends": tuple(sorted(self.space.situation.target.backends)),
             **changes,
         }
         return Job(**fields)  # type: ignore[arg-type]
