@@ -16,7 +16,8 @@ from autotune.search import evidence
 from autotune.search.explain_ablation import changes_between, trial_of
 from autotune.search.explain_estimate import Array, Change, Estimate, describe_value, summary
 from autotune.search.explain_learnt import Learnt, why_too_few
-from autotune.search.study import Study, is_wanted
+from autotune.search.study import Study
+from autotune.search.wanted import is_wanted
 from autotune.space import SearchSpace
 from autotune.store.records import TrialRecord
 

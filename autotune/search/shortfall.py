@@ -7,6 +7,7 @@ from autotune.job import LOG_FILE
 from autotune.objective import Limit, short_name, violations
 from autotune.plan import Plan
 from autotune.plan_text import describe_limits
+from autotune.search.wanted import is_wanted
 from autotune.store.records import TrialRecord
 
 _NEAREST = {
@@ -36,6 +37,11 @@ def nothing_fits(
     if not measured:
         return _nothing_measured(plan, trials)
     limits = plan.limits(baseline)
+    if not any(is_wanted(trial, plan) for trial in measured):
+        return (
+            "No recipe with the values that the plan wants of its knobs was measured yet, but the untuned "
+            f"baseline ({describe_failures(trials)} failed). Go on with 'autotune tune'."
+        )
     nearest = [sentence for limit in limits if (sentence := _nearest(limit, limits, measured))]
     remedies = [_remedy(limit) for limit in limits]
     remedy = ", ".join([*remedies, "or search longer with --trials"])

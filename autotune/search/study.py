@@ -20,6 +20,7 @@ from autotune.recipe import Recipe
 from autotune.search import evidence
 from autotune.search.choose import choose, front, losses, picks_of
 from autotune.search.shortfall import nothing_fits
+from autotune.search.wanted import is_wanted
 from autotune.store import history
 from autotune.store.engine import Database
 from autotune.store.records import CheckRecord, TrialRecord
@@ -333,11 +334,6 @@ def is_fit(trial: TrialRecord, study: Study, measured: Measurement | None) -> bo
     if measured is None or not is_wanted(trial, study.plan):
         return False
     return all(violation <= 0 for violation in violations(study.limits, measured).values())
-
-
-def is_wanted(trial: TrialRecord, plan: Plan) -> bool:
-    """Whether the plan's values for knobs include a trial's; the baseline is measured in any case."""
-    return all(trial.settings[name] in values for name, values in plan.knobs.items())
 
 
 def _measurement(trial: TrialRecord) -> Measurement:

@@ -13,7 +13,8 @@ from autotune.observation import observe
 from autotune.plan import Plan
 from autotune.search.figure import front_figure
 from autotune.search.notes import study_note, trial_note
-from autotune.search.study import Study, is_wanted
+from autotune.search.study import Study
+from autotune.search.wanted import is_wanted
 from autotune.store.folders import Folders
 from autotune.store.images import keep_pictures
 from autotune.store.records import TrialRecord

@@ -7,6 +7,7 @@ from pathlib import Path
 import optuna
 import pytest
 
+from autotune.budget import Budget
 from autotune.errors import BudgetError, StoreError, UnknownName
 from autotune.knob import Value
 from autotune.measurement import Failure, FailureKind, Likeness, Measurement, Memory, Outcome
@@ -14,6 +15,7 @@ from autotune.search.door import open_study
 from autotune.search.study import Study
 from autotune.store.records import TrialRecord, TrialState
 from tests.search import synthetic
+from tests.search.conftest import Tuner
 
 MIB = 2**20
 
@@ -207,3 +209,12 @@ def test_opening_a_study_makes_no_database(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="There is no database"):
         open_study("first", storage=f"sqlite:///{tmp_path / 'x.db'}")
     assert [] == list(tmp_path.iterdir())
+
+
+def test_a_study_of_the_baseline_alone_says_that_nothing_wanted_was_measured(tune: Tuner) -> None:
+    """The untuned baseline is measured although the plan does not want its values; it is no answer."""
+    plan = synthetic.plan(knobs={"dtype": ("bfloat16",)}, min_similarity=None, budget=Budget(trials=1))
+    study = tune(plan)
+
+    with pytest.raises(BudgetError, match="was measured yet, but the untuned baseline"):
+        study.best()
