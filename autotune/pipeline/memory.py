@@ -92,7 +92,7 @@ class HostMemory:
         self.seen |= {name: max(amount, self.seen.get(name, 0)) for name, amount in seen.items()}
         _reset_peak()
 
-    def weigh(self, action: Callable[[], object]) -> None:
+    def weigh(self, action: Callable[[], object], kept_bytes: int = 0) -> None:
         """Note the peak of live memory of one more call, which nobody times.
 
         Nothing may be timed after it: see `keep_nothing`. Where the allocator is not glibc's there is no such
@@ -100,6 +100,8 @@ class HostMemory:
 
         Args:
             action: Makes the call.
+            kept_bytes: What the measuring itself holds meanwhile, such as pictures to be compared later: it
+                is not the recipe's.
         """
         gc.collect()
         if not keep_nothing():
@@ -111,7 +113,7 @@ class HostMemory:
         self.mapped_bytes = sum(
             size for file, size in mapped_data().items() if file not in self.inherited_files
         )
-        self.stages[ONE_CALL] += self.mapped_bytes
+        self.stages[ONE_CALL] += self.mapped_bytes - kept_bytes
 
     def result(self) -> Memory:
         """Return the peak: of the extra call and of the stages before the calls, else of all stages.
@@ -199,7 +201,7 @@ class DeviceMemory:
             self.outside_bytes = max(self.outside_bytes, self._outside(torch) or 0)
         self.stages[stage] = torch.cuda.max_memory_reserved(self.device) + self.outside_bytes
 
-    def weigh(self, action: Callable[[], object]) -> None:
+    def weigh(self, action: Callable[[], object], kept_bytes: int = 0) -> None:
         """Do nothing: the allocator's own figures, which cover every call, need no extra one."""
 
     def result(self) -> Memory:

@@ -175,7 +175,7 @@ class Screening:
         self.check(seen)
         if self._is_on_cpu and self.weighed is None and self.may_lose(*_MEMORY):
             with self._trial.during("memory"):
-                self._memory.weigh(self._light_call())
+                self._memory.weigh(self._light_call(), self._trial.pictures_bytes())
             keep_again()
             self.weighed = self._memory.result()
             self._note_memory()

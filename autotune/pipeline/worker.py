@@ -183,7 +183,7 @@ def _look_inside(trial: Trial, situation: Situation, setup: Setup) -> tuple[Part
 def _weigh(trial: Trial, series: Series, memory: MemoryWatch, screening: Screening) -> Memory:
     if trial.job.is_whole and not screening.is_weighed:
         with trial.during("memory"):
-            memory.weigh(series.plain)
+            memory.weigh(series.plain, trial.pictures_bytes())
     found, limit = memory.result(), trial.job.memory_limit_bytes
     if limit is None or not trial.job.device.startswith("cuda"):
         return found
