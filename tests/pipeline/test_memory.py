@@ -192,6 +192,17 @@ def test_one_more_call_shows_live_memory_alone() -> None:
     assert detail["process_bytes"] == stages["calls"]
 
 
+def test_what_the_measuring_holds_is_not_counted() -> None:
+    """Pictures that wait to be compared are none of the recipe's memory, however many they are."""
+    result = watched(
+        "kept = bytearray(b'x') * (40 * 2**20)\n"
+        "def call():\n    own = bytearray(b'x') * (60 * 2**20)\n"
+        "watch.weigh(call, len(kept))"
+    )
+
+    assert 60 * MIB <= result["peak_bytes"] < 64 * MIB  # type: ignore[operator]
+
+
 def test_weights_that_are_used_where_they_are_mapped_are_counted() -> None:
     """A call reads them, so they must fit: unlike those of a file that was only read and closed."""
     result = watched(

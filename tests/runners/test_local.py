@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,7 @@ from autotune.recipe import Recipe
 from autotune.runners.local import LocalRunner
 from autotune.workload import Workload
 
-from .conftest import PROTOCOL, WORKLOAD, job
+from .conftest import PROTOCOL, WORKLOAD
 
 Measure = Callable[..., Outcome]
 Fail = Callable[..., Failure]
@@ -236,23 +235,6 @@ def test_nothing_survives_a_killed_parent(tmp_path: Path) -> None:
 
     assert wait_until(lambda: not is_running(trial))
     assert wait_until(lambda: not is_running(server))
-
-
-def test_pictures_that_wait_to_be_compared_are_not_the_recipes_memory(
-    runner: LocalRunner, tmp_path: Path
-) -> None:
-    """A recipe needs what it needs, whether one picture is compared or forty, which take 2 MiB."""
-    folder, work = tmp_path / "reference", replace(WORKLOAD.widened(40), steps=1)
-    needs = []
-    for name, pairs in (("reference", 40), ("few", 1), ("many", 40)):
-        role = "reference" if name == "reference" else "trial"
-        fields = {"role": role, "workload": work, "protocol": replace(PROTOCOL, pairs=pairs)}
-        outcome = runner(job({}, tmp_path / name, reference=str(folder), **fields))
-
-        assert isinstance(outcome, Measurement), outcome
-        needs.append(outcome.memory_bytes)
-
-    assert needs[2] == pytest.approx(needs[1], abs=2**20)
 
 
 def test_what_is_known_of_the_device_is_not_tried_again(measure: Measure) -> None:
