@@ -48,7 +48,7 @@ def context(device: str) -> Found:
             torch.ones(1, 8, 64, 64, device=device), torch.ones(8, 8, 3, 3, device=device)
         ),
     }
-    # Every trial tries these kernels, to know what it may offer: what does that cost it?
+    # A study tries these kernels once, to know what it may offer: what does that cost?
     kernels = [SDPBackend.MATH]
     if _is_cuda(device):
         kernels += [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION]
