@@ -127,7 +127,7 @@ def test_a_study_keeps_its_limit_and_its_recipe_verifies(
             "verify", recipe, "--device", DEVICE, "--rounds", "1", "--pairs", "2", "--json", codes=(0, 1, 2)
         )
     )
-    record_property("verdict", said)
+    record_property("verdict", said | {"recipe": recipe.name})
     # One round says little about seconds, which are no claim of this test.
     assert {gate["name"]: gate["result"] for gate in said["gates"] if gate["name"] != "latency"} == {
         "runs": "pass",
