@@ -52,8 +52,12 @@ def section(results: Path, stages: Sequence[Stage] | None = None) -> str:
     cards = {folder: check for folder, check in checks.items() if check.get("device") == "cuda"}
     blocks = [_card(folder, check, stages) for folder, check in cards.items()]
     if not cards:
-        blocks.append("No GPU has been measured yet: `make gpu-check` is the button for a machine with CUDA.")
-    proofs = [_link(folder, results) for folder in checks if folder not in cards]
+        titles = "; ".join(stage.title[0].lower() + stage.title[1:] for stage in stages)
+        blocks.append(
+            "No GPU has been measured yet: `make gpu-check` is the button for a machine with CUDA. "
+            f"So none of this is known of any card: {titles}."
+        )
+    proofs = [_proof(folder, check, results) for folder, check in checks.items() if folder not in cards]
     if proofs:
         blocks.append(
             "The check itself is proved on a CPU, with the demo model; that says nothing of a card: "
@@ -141,6 +145,16 @@ def _shown(figure: float | None, show: Callable[[float], str]) -> str:
 
 def _row(*cells: str) -> str:
     return f"| {' | '.join(' '.join(cell.replace('|', '/').split()) for cell in cells)} |"
+
+
+def _proof(folder: Path, check: dict[str, Any], results: Path) -> str:
+    """Where a proof is, with what it was made, when, and how much of it ran to its end."""
+    machine, stages = check.get("machine", {}), check["stages"]
+    facts = [f"{name} {machine[name]}" for name in _FACTS[:2] if name in machine]
+    facts += sorted({known["at"][:10] for known in stages.values()})
+    done = sum(known["status"] == Status.DONE for known in stages.values())
+    facts.append(f"{done} of {len(stages)} stages ran to their end")
+    return f"{_link(folder, results)} ({', '.join(facts)})"
 
 
 def _why_not_whole(stage: Stage, check: dict[str, Any]) -> str:
