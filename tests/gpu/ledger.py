@@ -8,12 +8,13 @@ one that it did not begin.
 
 import json
 import os
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.gpu_check.machine import commit
 
 LEDGER, ROWS = "tests.jsonl", "knobs.jsonl"
 """Files to which lines are appended: what tests came to, and the rows of `test_knobs`."""
@@ -111,20 +112,6 @@ def pytest_configure(config: pytest.Config) -> None:
     """Write from one process only: the workers of pytest-xdist tell theirs to the first."""
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Writer(), "ledger writer")
-
-
-def commit() -> str:
-    """Return what git calls this state of the code; "" where there is no git or no history."""
-    try:
-        said = subprocess.run(
-            ["git", "describe", "--always", "--dirty"],  # noqa: S607 - whichever git there is
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except OSError:
-        return ""
-    return said.stdout.strip()
 
 
 def _outcome(report: pytest.TestReport, message: str) -> str:

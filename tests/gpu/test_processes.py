@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from autotune.job import Protocol
 from autotune.measurement import Failure, FailureKind, Measurement, Outcome
 from autotune.runners.local import LocalRunner
+from tests.processes import is_running, wait_until
 
 from .card import DEVICE, IS_CUDA, TIME_IS_OVER, Card, left_s, measured, only_a_card
 
@@ -32,7 +32,6 @@ ENDLESS = Protocol(
 )
 LATE_S = 25.0
 """Enough to reach the timed calls, which never end."""
-_FREED_S = 20.0
 
 
 class Heard:
@@ -69,25 +68,6 @@ def used_bytes(card: Card) -> int:
         return int(pynvml.nvmlDeviceGetMemoryInfo(handle, version=pynvml.nvmlMemory_v2).used)
     except pynvml.NVMLError:
         return 0
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process exists and is no zombie."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = _FREED_S) -> bool:
-    """Wait for something to become true."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if holds():
-            return True
-        time.sleep(0.1)
-    return holds()
 
 
 def end_of(

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,30 +19,12 @@ from autotune.measurement import Failure, FailureKind, Measurement, Outcome
 from autotune.recipe import Recipe
 from autotune.runners.local import LocalRunner
 from autotune.workload import Workload
+from tests.processes import is_running, wait_until
 
 from .conftest import PROTOCOL, WORKLOAD
 
 Measure = Callable[..., Outcome]
 Fail = Callable[..., Failure]
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process exists and is no zombie."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 30.0) -> bool:
-    """Wait for something to become true."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if holds():
-            return True
-        time.sleep(0.05)
-    return holds()
 
 
 def test_a_trial_is_measured(measure: Measure, tmp_path: Path) -> None:
