@@ -32,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     asked = _parser().parse_args(arguments)
     say = _teller()
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs would not hear the first
+        signal.signal(number, _interrupt)
     try:
         if not asked.list:
             say(f"about to look at this machine: {asked.device}, {asked.minutes:g} minutes")

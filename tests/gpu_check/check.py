@@ -25,6 +25,7 @@ LOG = "check.log"
 LEAST_S = 40.0
 """Of a stage: less is not worth a start."""
 _OVERDUE_S = 15.0  # after its end, a stage that does not end is interrupted
+_AGAIN_S = 30.0  # and again, if it goes on nevertheless
 
 
 class Overdue(Exception):  # noqa: N818 - what happened, not what is wrong
@@ -129,15 +130,18 @@ def _run_one(order: Order, check: dict[str, Any], stage: Stage, seconds: float) 
 @contextmanager
 def _interrupting(seconds: float) -> Iterator[None]:
     """Raise `Overdue` in what runs for longer, and again every so often in what goes on nevertheless."""
+    is_over = False
 
     def ring(number: int, frame: FrameType | None) -> None:
-        raise Overdue(f"it went on {_OVERDUE_S:.0f} s after its time")
+        if not is_over:
+            raise Overdue(f"it went on {_OVERDUE_S:.0f} s after its time")
 
     before = signal.signal(signal.SIGALRM, ring)
-    timer = signal.setitimer(signal.ITIMER_REAL, seconds, 2 * _OVERDUE_S)
+    timer = signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_S)
     try:
         yield
     finally:
+        is_over = True
         signal.setitimer(signal.ITIMER_REAL, *timer)
         signal.signal(signal.SIGALRM, before)
 
