@@ -6,6 +6,7 @@ import importlib.util
 import ipaddress
 import os
 import shutil
+import signal
 import socket
 import tempfile
 from collections.abc import Callable
@@ -15,6 +16,9 @@ import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # here, so that it holds for every import and every process a test starts
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # In a shell's background; every process that a test sends Ctrl-C to would ignore it too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # One thread a process: the tests prove behaviour, not speed, and two of them may share two cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
