@@ -350,10 +350,9 @@ def _values(name: str, items: object) -> tuple[Value, ...]:
 
 
 def _settings(name: str, settings: object) -> dict[str, Value]:
-    is_plain = isinstance(settings, Mapping) and all(
+    if not isinstance(settings, Mapping) or not all(
         isinstance(value, (bool, int, float, str)) for value in settings.values()
-    )
-    if not isinstance(settings, Mapping) or not is_plain:
+    ):
         raise PlanError(
             f"Recipe '{name}' is {settings!r}. It must be settings: [recipes.{name}] and knob = value."
         )

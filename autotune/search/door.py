@@ -94,7 +94,7 @@ def tune(  # noqa: PLR0913 - what a user may say about a study, all by name and 
         study: The study's name; the model's last path component where it is None.
         storage: URL of the database.
         seed: Of the search.
-        sampler: What proposes recipes: "surrogate", "tpe", "random", "exhaustive" or "listed".
+        sampler: What proposes recipes: "surrogate", "tpe", "random" or "exhaustive".
         warm_from: Names of earlier studies in the same database to learn from; "auto" stands for those of the
             same family, and nothing for a cold start.
         allow_approximate: Whether to search knobs that change what is computed, such as fewer steps.
