@@ -162,25 +162,38 @@ def put_engine(module: Any, name: str, seen: dict[str, Any]) -> None:
     answer_by(module, build_and_release, seen, in_float32=True)
 
 
-def openvino_builder(precision: str) -> Build:
-    """Return a builder for OpenVINO on the CPU, which computes in "f32" or "bf16".
+def openvino_core() -> Any:
+    """Return OpenVINO's `Core`: the same one in the whole process, until its end.
 
     Importing OpenVINO tells its makers so, unless its package for that is missing: in this process it is.
+
+    A `Core` that works on the CPU sets a stack for the signal handlers of its thread. Once it and its engines
+    are gone, that stack is unmapped and the one before it is set (OpenVINO 2026.4). Gone in another thread,
+    or the first of two before the second, they leave an unmapped stack set: Python dies of the next Ctrl-C.
     """
     import sys
-    import warnings
-
-    import torch
 
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
-    core = openvino.Core()
+    # Kept by OpenVINO itself: an app may read this file more than once.
+    return vars(openvino).setdefault("_core_of_autotune", openvino.Core())
+
+
+def openvino_builder(precision: str) -> Build:
+    """Return a builder for OpenVINO on the CPU, which computes in "f32" or "bf16"."""
+    import warnings
+
+    import torch
+
+    core = openvino_core()
     able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if precision == "bf16" and "BF16" not in able:
         raise NotImplementedError(f"OpenVINO computes in {', '.join(able)} on this CPU, not in bfloat16.")
 
     def build(flat: Any, tensors: list[Any]) -> tuple[Any, Callable[[list[Any]], list[Any]]]:
+        import openvino
+
         options = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": precision,

@@ -28,6 +28,37 @@ GPU = replace(
 )
 DECODER = replace(UNET, abilities=UNET.abilities | {"plain_decoder"})
 ON_CPU = ("openvino", "openvino_bf16", "onnxruntime")
+DROPPED = """
+import gc, signal, sys, threading
+from pathlib import Path
+import torch
+from autotune.knobs import _engines
+
+def engine():
+    script = {}
+    exec(Path(_engines.__file__).read_text(encoding="utf-8"), script)
+    module = torch.nn.Linear(4, 4)
+    script["put_engine"](module, "openvino", {})
+    module(torch.zeros(1, 4))
+    return module
+
+def drop():
+    held.pop(0)
+    gc.collect()
+
+held = [engine() for _ in range(int(sys.argv[1]))]
+while held:
+    if sys.argv[2] == "elsewhere":
+        thread = threading.Thread(target=drop)
+        thread.start()
+        thread.join()
+    else:
+        drop()
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("heard")
+"""
 
 
 @dataclass
@@ -171,6 +202,16 @@ def test_openvino_tells_nobody() -> None:
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
 
     assert "openvino.tools.ovc.telemetry_stub []" == done.stdout.strip()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("count", "where"), [("2", "here"), ("1", "elsewhere")])
+def test_ctrl_c_is_heard_after_openvino_is_gone(count: str, where: str) -> None:
+    """Whoever drops pipelines one after the other, or in another thread, also those of a script read anew."""
+    command = [sys.executable, "-W", "ignore", "-c", DROPPED, count, where]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+
+    assert (0, "heard") == (done.returncode, done.stdout.strip()), done.stderr
 
 
 @pytest.mark.parametrize(
