@@ -229,6 +229,18 @@ class Plan:
         bounds = (self.memory_cap_bytes, self.host_memory_limit_bytes if kind == "cpu" else None)
         return min((bound for bound in bounds if bound is not None), default=None)
 
+    @property
+    def wants_forecast(self) -> bool:
+        """Whether a forecast of memory is of use: something limits memory, or the search learns about it.
+
+        >>> Plan(study="s", workload=Workload(model="demo")).wants_forecast
+        True
+        >>> Plan(study="s", workload=Workload(model="demo"), sampler="random").wants_forecast
+        False
+        """
+        limits = (self.memory_cap_bytes, self.host_memory_limit_bytes)
+        return self.sampler == "surrogate" or any(limit is not None for limit in limits)
+
     def objective(self, name: str) -> Objective:
         """Return the objective of a name, with the plan's images and price.
 

@@ -17,12 +17,11 @@ from autotune.cli.interrupt import Interrupts, listening
 from autotune.cli.progress import View, json_view, plain_view, quiet_view, summary_json
 from autotune.cli.studies import storage_flag, storage_url
 from autotune.cli.tables import say_front
-from autotune.errors import AutotuneError, UsageError
+from autotune.errors import UsageError
 from autotune.plan import Plan
 from autotune.search.events import Event, Listener, Stop, StudyOpened
 
 if TYPE_CHECKING:
-    from autotune.footprint import Footprint
     from autotune.runners.local import LocalRunner
     from autotune.search.study import Study
 
@@ -106,6 +105,7 @@ def run_study(plan: Plan, doors: Doors) -> None:
     Raises:
         BudgetError: Nothing fits the limits.
     """
+    from autotune.search.expecting import footprint_for
     from autotune.search.tune import run_study as run_trials
 
     if doors.out is not None:
@@ -116,7 +116,7 @@ def run_study(plan: Plan, doors: Doors) -> None:
     with at_work(view) as work:
         situation = work.runner.probe(plan.workload, plan.device)
         url = storage_url(doors.database)
-        footprint = _footprint(plan, work.runner)
+        footprint = footprint_for(plan, work.runner.footprint, remark)
         study = run_trials(
             plan,
             url=url,
@@ -132,17 +132,6 @@ def run_study(plan: Plan, doors: Doors) -> None:
             raise typer.Exit(INTERRUPTED)
     study.best()  # raises where nothing fits, with what came nearest
     _say_result(study, doors)
-
-
-def _footprint(plan: Plan, runner: "LocalRunner") -> "Footprint | None":
-    """What a forecast needs where there is a memory limit; without a forecast, every recipe is tried."""
-    if plan.memory_cap_bytes is None:
-        return None
-    try:
-        return runner.footprint(plan.workload, plan.device)[0]
-    except AutotuneError as error:
-        remark(f"No forecast, so every recipe is tried: {error}")
-        return None
 
 
 def _say_result(study: "Study", doors: Doors) -> None:

@@ -1,5 +1,6 @@
 """Door: the Python API, which builds a plan as the command line does and runs it on this machine."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from autotune.limit_text import read_limit, with_limit
 from autotune.objective import full_name, short_name
 from autotune.plan import Plan
 from autotune.search.events import Listener, Stop, ignore
+from autotune.search.expecting import footprint_for
 from autotune.search.study import Study, read_study
 from autotune.search.tune import run_study
 from autotune.store.engine import DEFAULT_URL, open_database
@@ -115,8 +117,7 @@ def tune(  # noqa: PLR0913 - what a user may say about a study, all by name and 
     plan = _checked(model, asked, fixed) if isinstance(model, Plan) else _plan(model, asked, fixed)
     with LocalRunner() as runner:
         situation = runner.probe(plan.workload, plan.device)
-        # The forecast needs a second or more for a large model: only where there is a limit to forecast for.
-        footprint = runner.footprint(plan.workload, plan.device)[0] if plan.memory_cap_bytes else None
+        footprint = footprint_for(plan, runner.footprint, warnings.warn)
         return run_study(
             plan,
             url=storage,

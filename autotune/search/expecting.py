@@ -1,18 +1,40 @@
 """Expecting: what is known of a recipe before it is tried: its peaks, and that compiling takes long."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+from autotune.errors import AutotuneError
 from autotune.footprint import Footprint
 from autotune.forecast import LOAD, forecast
 from autotune.knob import Settings, Stage, is_same
+from autotune.plan import Plan
 from autotune.search.quantities import STAGES
 from autotune.search.surrogate import Forecast
 from autotune.space import SearchSpace
+from autotune.workload import Workload
 
 _COMPILED = 4.0
 """So many times as long as the untuned trial one is taken to last that compiles, until some have: of the demo
 model's on two CPU cores, 'regional' takes 3 times and 'full' 9 times as long (`studies/demo-cpu`)."""
 _OF_COMPILING = ("seconds", "cold_s")
+
+
+def footprint_for(
+    plan: Plan, survey: Callable[[Workload, str], tuple[Footprint, object]], say: Callable[[str], object]
+) -> Footprint | None:
+    """Return what a plan's forecast of memory is made from; None where none is of use, or can be made.
+
+    Args:
+        plan: What is asked for.
+        survey: Returns the footprint of a workload's model, with anything else; takes seconds the first time.
+        say: Is told why where it cannot be made.
+    """
+    if not plan.wants_forecast:
+        return None
+    try:
+        return survey(plan.workload, plan.device)[0]
+    except AutotuneError as error:
+        say(f"No forecast of memory, so every recipe is tried: {error}")
+        return None
 
 
 def forecast_of(space: SearchSpace, footprint: Footprint | None) -> Forecast:
