@@ -138,8 +138,7 @@ check.run_check(order_of(Path(sys.argv[1]), stage("a", run), seconds=1.2))
 def test_a_stage_that_does_not_end_is_interrupted(tmp_path: Path) -> None:
     """It must not take the time of the others, nor that of the machine.
 
-    In a process of its own: after the tests of engines and of quanto, Python dies of any signal that it
-    handles, and one of pytest's processes has loaded whatever ran before.
+    In a process of its own: the signal is a real one, and pytest's process has handlers of others.
     """
     command = [sys.executable, "-W", "ignore", "-c", ENDLESS, str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, timeout=15)

@@ -231,7 +231,7 @@ def trial_line(row: Row, budget: Budget, done: int) -> str:
     asked = zip(row.further, row.further_figures, strict=True)
     figures += "".join(f", {heading(objective)} {figure}" for (objective, _), figure in asked)
     note = {Standing.FRONT: "on the front", Standing.UNFIT: row.verdict}.get(row.standing, "")
-    return "  ".join(filter(None, (head, figures, note, "|", row.trial.describe())))
+    return "  ".join(filter(None, (head, figures, note, "|", row.recipe)))
 
 
 _DOING = {

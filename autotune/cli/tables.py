@@ -95,7 +95,7 @@ def front_table(listed: Iterable[Row], *, batch: int) -> "Table":
         each = (row.latency_per_picture,) if batch > 1 else ()
         figures = (row.latency, *each, row.speed, row.memory, row.similarity, row.likeness)
         cells = (*figures, row.cold_start, *row.further_figures, _marks(row))
-        table.add_row(str(row.trial.number), *cells, row.trial.describe(), style=_COLOURS[row.standing])
+        table.add_row(str(row.trial.number), *cells, row.recipe, style=_COLOURS[row.standing])
     return table
 
 
@@ -106,7 +106,7 @@ def trials_table(listed: Iterable[Row]) -> "Table":
     for row in listed:
         verdict = f"baseline, {', '.join(row.picks)}" if row.is_baseline and row.picks else row.verdict
         figures = (row.latency, row.speed, row.memory, row.similarity, row.likeness)
-        cells = (*figures, _one_line(verdict), row.trial.describe())
+        cells = (*figures, _one_line(verdict), row.recipe)
         table.add_row(str(row.trial.number), *cells, style=_COLOURS[row.standing])
     return table
 
@@ -119,7 +119,7 @@ def say_trial(row: Row, log: str) -> None:
         log: What it printed; the end is shown.
     """
     trial = row.trial
-    say(f"Trial {trial.number}: {trial.describe()}")
+    say(f"Trial {trial.number}: {row.recipe}")
     say(f"  recipe      {trial.digest}" + (f", preset '{trial.preset}'" if trial.preset else ""))
     say(f"  standing    {_one_line(row.verdict)}")
     if trial.measurement is not None:

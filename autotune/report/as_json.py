@@ -81,6 +81,7 @@ def row_json(row: Row) -> dict[str, Any]:
         "is_baseline": row.is_baseline,
         "is_on_front": row.is_on_front,
         "picks": list(row.picks),
+        "measured_in": trial.measured_in,
     }
     if measured is not None:
         document |= {

@@ -125,6 +125,11 @@ class Row:
         return self.tier.value if self.tier is not None else "-"
 
     @property
+    def recipe(self) -> str:
+        """Its settings in one line, and whose measurement it is where another study made it."""
+        return ", ".join(filter(None, (self.trial.describe(), self.trial.whose)))
+
+    @property
     def verdict(self) -> str:
         """Its picks, or else its standing and the reason for a failure."""
         if self.picks:

@@ -167,7 +167,7 @@ def _trials(every: tuple[Row, ...]) -> Html:
             row.similarity,
             row.likeness,
             format_duration(row.trial.seconds),
-            row.trial.describe(),
+            row.recipe,
         )
         for row in every
     ]

@@ -21,7 +21,8 @@ def trial_note(trial: TrialRecord, study: Study, *, picture_url: str = "") -> st
         picture_url: Where the dashboard serves its first picture.
     """
     title = f"**{trial.describe()}**" + (f" (preset '{trial.preset}')" if trial.preset else "")
-    lines = [title, "", *_outcome_lines(trial, study)]
+    whose = [f"It was {trial.whose}.", ""] if trial.measured_in else []
+    lines = [title, "", *whose, *_outcome_lines(trial, study)]
     if picture_url:
         lines += ["", f"![picture]({picture_url})"]
     if trial.changed:

@@ -88,8 +88,9 @@ class Study:
 
     @property
     def elapsed_s(self) -> float:
-        """Wall seconds of all that was measured: trials and checks."""
-        return sum(trial.seconds for trial in self.trials) + sum(check.seconds for check in self.checks)
+        """Wall seconds of all that it measured itself: trials and checks."""
+        own = sum(trial.seconds for trial in self.trials if not trial.measured_in)
+        return own + sum(check.seconds for check in self.checks)
 
     @cached_property
     def noise_floor(self) -> evidence.NoiseFloor | None:

@@ -12,9 +12,10 @@ from autotune.gpus import as_asked
 from autotune.job import Job, Runner
 from autotune.knob import Knob, Settings, Situation
 from autotune.knobs import all_knobs
-from autotune.measurement import FailureKind
+from autotune.measurement import FailureKind, Outcome
 from autotune.plan import Plan
 from autotune.search.confirm import confirm
+from autotune.search.earlier import earlier_baseline
 from autotune.search.events import (
     Listener,
     ReferenceStarted,
@@ -186,13 +187,11 @@ def _run_trial(session: Session, study: Study) -> tuple[Study, str | None]:
     started = _start(session, trial.number, trial.params)
     recipe = session.space.recipe(started.settings)
     session.listen(TrialStarted(number=started.number, recipe=recipe, preset=started.preset))
-    began = time.monotonic()
-    outcome = check_outcome(
-        run_trial(_job(session, started, study), session.plan, session.runner), session.plan, started
-    )
-    seconds = taken_s(outcome, time.monotonic() - began)
+    outcome, seconds, measured_in = _outcome(session, started, study)
     # The store first, Optuna second: a kill in between is mended by the next run, from what is stored.
-    finished = history.finish_trial(session.database, name, trial.number, outcome=outcome, seconds=seconds)
+    finished = history.finish_trial(
+        session.database, name, trial.number, outcome=outcome, seconds=seconds, measured_in=measured_in
+    )
     study = study.with_trial(finished)
     tell(session.optuna_study, finished, study=study, folders=session.database.folders)
     history.mark_told(session.database, name, trial.number)
@@ -201,6 +200,19 @@ def _run_trial(session: Session, study: Study) -> tuple[Study, str | None]:
     session.listen(TrialFinished(record=finished, study=study))
     was_cancelled = finished.failure is not None and finished.failure.kind == FailureKind.CANCELLED
     return study, STOPPED if was_cancelled else None
+
+
+def _outcome(session: Session, trial: TrialRecord, study: Study) -> tuple[Outcome, float, str]:
+    """What a trial comes to, in how many seconds, and in which other study the baseline was measured."""
+    plan = session.plan
+    known = earlier_baseline(session.database, plan, session.space.situation) if trial.is_baseline else None
+    if known is not None:
+        known.copy_files(trial.folder)
+        outcome = check_outcome(known.measurement, plan, trial)
+        return outcome, known.seconds, known.study
+    began = time.monotonic()
+    outcome = check_outcome(run_trial(_job(session, trial, study), plan, session.runner), plan, trial)
+    return outcome, taken_s(outcome, time.monotonic() - began), ""
 
 
 def _start(session: Session, number: int, settings: Settings) -> TrialRecord:

@@ -8,7 +8,7 @@ from typing import Any
 import optuna
 
 from autotune import pareto
-from autotune.errors import PlanError, UnknownName, UsageError
+from autotune.errors import PlanError, UnknownName
 from autotune.knob import Settings, Situation, Value
 from autotune.objective import Limit, Objective, reference_point
 from autotune.observation import Observation, observe
@@ -169,7 +169,7 @@ def _noted(storage: optuna.storages.BaseStorage, study: str) -> Mapping[str, int
 def _again(database: Database, here: _Here, noted: Mapping[str, int]) -> Sources:
     found, remarks = list[Source](), list[str]()
     for name, trials in noted.items():
-        there = _record(database, name)
+        there = history.readable_study(database, name)
         source = _source(database, there, here, trials=trials) if there is not None else None
         if source is not None:
             found.append(source)
@@ -197,20 +197,12 @@ def _named_study(database: Database, here: _Here, name: str) -> StudyRecord:
 def _nearest(database: Database, here: _Here, *, but: Sequence[str], count: int) -> list[Source]:
     """The nearest studies of the same family on the same kind of device, of equals the newest first."""
     names = [name for name in reversed(history.study_names(database)) if name not in (here.study, *but)]
-    others = [there for name in names if (there := _record(database, name)) is not None]
+    others = [there for name in names if (there := history.readable_study(database, name)) is not None]
     kin = [there for there in others if is_kin(there.situation, here.situation)]
     kin.sort(key=lambda there: nearness(there.situation, here.situation), reverse=True)
     sources = (_source(database, there, here) for there in kin)
     told = (one for one in sources if one is not None and _measured(one.known) >= FEWEST_MEASURED)
     return list(itertools.islice(told, max(count, 0)))
-
-
-def _record(database: Database, name: str) -> StudyRecord | None:
-    """A study of the database; None where there is none, or none that this version can read."""
-    try:
-        return history.find_study(database, name)
-    except UsageError:
-        return None
 
 
 def _source(

@@ -7,7 +7,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from autotune.blueprint import Blueprint
-from autotune.errors import UnknownName
+from autotune.errors import UnknownName, UsageError
 from autotune.knob import Settings, Situation
 from autotune.measurement import Failure, FailureKind, Outcome, outcome_from_json
 from autotune.plan import Plan
@@ -59,6 +59,14 @@ def find_study(database: Database, name: str) -> StudyRecord | None:
         return _study_record(row) if row is not None else None
 
 
+def readable_study(database: Database, name: str) -> StudyRecord | None:
+    """Return a stored study; None where there is none, or none that this version can read."""
+    try:
+        return find_study(database, name)
+    except UsageError:
+        return None
+
+
 def load_study(database: Database, name: str) -> StudyRecord:
     """Return a study.
 
@@ -93,18 +101,29 @@ def start_trial(database: Database, study: str, trial: NewTrial) -> TrialRecord:
             folder=folder.relative_to(database.folders.root).as_posix(),
             state=TrialState.RUNNING.value,
             started_at=datetime.now(UTC),
+            measured_in="",
         )
         session.add(row)
         return _trial_record(row, database.folders)
 
 
-def finish_trial(
-    database: Database, study: str, number: int, *, outcome: Outcome, seconds: float
+def finish_trial(  # noqa: PLR0913 - which trial, and what it came to
+    database: Database, study: str, number: int, *, outcome: Outcome, seconds: float, measured_in: str = ""
 ) -> TrialRecord:
-    """Store what a trial came to, with all its samples: from here on it is never run again."""
+    """Store what a trial came to, with all its samples: from here on it is never run again.
+
+    Args:
+        database: Holds it.
+        study: It belongs to.
+        number: Of the trial.
+        outcome: What it came to.
+        seconds: Wall seconds that it took.
+        measured_in: The study that it was taken over from, "" for none.
+    """
     with database.writing() as session:
         row = _trial_row(session, study, number)
         _finish(row, outcome, seconds)
+        row.measured_in = measured_in
         return _trial_record(row, database.folders)
 
 
@@ -202,6 +221,7 @@ def _trial_record(row: TrialRow, folders: Folders) -> TrialRecord:
         started_at=row.started_at,
         outcome=outcome_from_json(row.outcome) if row.outcome is not None else None,
         seconds=row.seconds or 0.0,
+        measured_in=row.measured_in,
     )
 
 

@@ -96,6 +96,7 @@ class TrialRecord:
         started_at: In UTC.
         outcome: What it came to; None while it runs.
         seconds: Wall seconds it took; 0 while it runs and where a kill left it unknown.
+        measured_in: Name of the study that measured it, which this one took it over from; "" for its own.
     """
 
     number: int
@@ -108,6 +109,7 @@ class TrialRecord:
     started_at: datetime
     outcome: Outcome | None = None
     seconds: float = 0.0
+    measured_in: str = ""
 
     @property
     def measurement(self) -> Measurement | None:
@@ -135,6 +137,11 @@ class TrialRecord:
     def is_baseline(self) -> bool:
         """Whether nothing was tuned."""
         return not self.changed
+
+    @property
+    def whose(self) -> str:
+        """In words, which other study measured it; "" for its own."""
+        return f"measured in study '{self.measured_in}'" if self.measured_in else ""
 
     def describe(self) -> str:
         """The settings that differ from the default in one line, or "untuned"."""

@@ -67,6 +67,7 @@ class TrialRow(Table):
     seconds: Mapped[float | None] = mapped_column(Float)
     outcome_kind: Mapped[str | None] = mapped_column(String(32))
     outcome: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
+    measured_in: Mapped[str] = mapped_column(String(512), server_default="")  # another study, "" for its own
 
 
 class CheckRow(Table):

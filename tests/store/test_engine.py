@@ -176,7 +176,7 @@ def test_a_database_from_a_newer_autotune_is_refused(tmp_path: Path) -> None:
         connection.execute("UPDATE autotune_alembic_version SET version_num = '0999'")
 
     message = refusal(url)
-    assert "was written by a newer autotune (schema 0999; this one knows up to 0002)" in message
+    assert "was written by a newer autotune (schema 0999; this one knows up to 0003)" in message
     assert "pip install --upgrade autotune" in message
 
 
