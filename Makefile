@@ -92,7 +92,8 @@ golden: setup ## Write the golden files again; review the diff
 	$(PYTEST) -m "golden and not gpu" --rewrite-golden -p no:randomly
 
 # One button, for minutes on a card: stages that go on where they ended. DEVICE=cpu proves all of it without a card;
-# STAGES=a,b runs some, MINUTES=5 ends in time, NAME=x names the results, FRESH=1 runs again what is done.
+# STAGES=a,b runs some, MINUTES=5 ends in time, NAME=x names the results: another name measures all of it anew, and
+# FRESH=1 looks into stages that are done for what they lack.
 # A bare machine without a network: NO_SETUP=1 RUN=python3 WHEELS=build/wheels installs only what its Python lacks;
 # PACK=file.tar.gz packs state and results after every stage, STATE=file.tar.gz goes on from it on the next machine.
 # Without make: python3 -m tests.gpu_check --help

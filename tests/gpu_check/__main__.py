@@ -19,6 +19,7 @@ from tests.gpu_check.machine import ROOT, look_at_card
 
 _LEAST_DISK_BYTES = 2 * 2**30
 _LAST_S = 5.0  # for what comes after the stages: the README, and to end
+_FRESH = "also look into stages that are done, for what they lack; another --name measures all of it anew"
 _ROOTS = {"work": Path("build/gpu"), "results": Path("studies/gpu")}
 
 
@@ -59,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--name", help="folder of the results; the machine's name if left out")
     parser.add_argument("--results", type=Path, default=_ROOTS["results"], help="where NAME is made")
     parser.add_argument("--work", type=Path, default=_ROOTS["work"], help="what a further run goes on from")
-    parser.add_argument("--fresh", action="store_true", help="run stages again that are done")
+    parser.add_argument("--fresh", action="store_true", help=_FRESH)
     parser.add_argument("--list", action="store_true", help="list the stages and end")
     parser.add_argument("--wheels", type=Path, help="install from these what is missing; nothing if left out")
     site = Path(f"build/site-{sys.version_info.major}.{sys.version_info.minor}")

@@ -42,7 +42,7 @@ class Order:
         results, work: Folders of this machine's results and state.
         until: On the clock `time.monotonic`, when all of it must have ended.
         machine: Facts of it by name; "device" is one of them.
-        is_fresh: Whether stages that are done run again.
+        is_fresh: Whether stages that are done run again: what they measured stays, what they lack is added.
         pack: File into which work and results are packed after every stage; None for none.
         least_s: What a stage is started for at least.
         say: Is told what happens, a line each.
