@@ -34,9 +34,9 @@ class Budget:
         return made.why_not(self.device_bytes, self.host_bytes)
 
     def holds(self, made: Forecast) -> bool:
-        """Whether the expected peak is within the budget."""
+        """Whether the expected peak is within the budget; where a part is unknown, nobody can expect so."""
         pairs = ((made.expected_bytes, self.device_bytes), (made.host_expected_bytes, self.host_bytes))
-        return all(limit is None or amount <= limit for amount, limit in pairs)
+        return all(limit is None or (amount <= limit and not made.unknown) for amount, limit in pairs)
 
 
 @dataclass(frozen=True, kw_only=True)

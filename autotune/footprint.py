@@ -1,10 +1,12 @@
 """Footprint: what a model weighs and what its stages need while they run, as facts that a forecast needs."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
-SCHEMA_VERSION = 1
+from autotune.knob import Settings, Value
+
+SCHEMA_VERSION = 2
 
 ENCODE, DENOISE, DECODE = "encode", "denoise", "decode"
 
@@ -86,6 +88,24 @@ class Run:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Swap:
+    """Another part that a knob puts into the place of one of the pipeline's own, weighed and run there.
+
+    Attributes:
+        knob, value: The setting that does it.
+        part: Name of the pipeline's own.
+        weights: Of the other.
+        runs: Of the other, under the name of the pipeline's own.
+    """
+
+    knob: str
+    value: str
+    part: str
+    weights: Weights = field(default_factory=lambda: Weights(stage=""))
+    runs: tuple[Run, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Footprint:
     """A model for one workload, measured without weights and without a device.
 
@@ -93,6 +113,7 @@ class Footprint:
         pipeline_class: Class of the pipeline.
         weights: Its parts by name, "vae_tiny" for the Tiny AutoEncoder where one is known.
         runs: What was run.
+        swaps: What knobs can put into a part's place, as far as it is known beforehand.
         pictures: Pictures of a call of the workload.
         picture_bytes: Bytes of one finished picture (or clip) in 32 bits.
         force_upcast: Whether the pipeline decodes in 32 bits where the VAE is float16.
@@ -105,6 +126,7 @@ class Footprint:
     pipeline_class: str
     weights: Mapping[str, Weights] = field(default_factory=dict)
     runs: tuple[Run, ...] = ()
+    swaps: tuple[Swap, ...] = ()
     pictures: int = 1
     picture_bytes: int = 0
     force_upcast: bool = False
@@ -140,12 +162,34 @@ class Footprint:
 
         return max(fit, key=nearness)
 
+    def with_swaps(self, settings: Settings) -> tuple["Footprint", dict[str, Value]]:
+        """Return the footprint with the parts that settings swap in, and the settings that are left to apply.
+
+        >>> small = Swap(knob="swap", value="b", part="unet", weights=Weights(stage="x"))
+        >>> model = Footprint(pipeline_class="X", weights={"unet": Weights(stage="y")}, swaps=(small,))
+        >>> held, left = model.with_swaps({"swap": "b", "dtype": "float16"})
+        >>> held.weights["unet"].stage, left
+        ('x', {'dtype': 'float16'})
+        >>> model.with_swaps({"swap": "c"}) == (model, {"swap": "c"})
+        True
+        """
+        held, left = self, dict(settings)
+        for swap in self.swaps:
+            if left.get(swap.knob) == swap.value:
+                others = (run for run in held.runs if run.part != swap.part)
+                weights = {**held.weights, swap.part: swap.weights}
+                held = replace(held, weights=weights, runs=(*others, *swap.runs))
+                del left[swap.knob]
+        return held, left
+
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types, accepted by `from_json`."""
         plain = asdict(self)
-        lists = {name: list(plain[name]) for name in ("runs", "offload_order", "remarks")}
-        for part in plain["weights"].values():
+        lists = {name: list(plain[name]) for name in ("runs", "swaps", "offload_order", "remarks")}
+        for part in (*plain["weights"].values(), *(swap["weights"] for swap in plain["swaps"])):
             part["linears"] = list(part["linears"])
+        for swap in plain["swaps"]:
+            swap["runs"] = list(swap["runs"])
         return {"schema_version": SCHEMA_VERSION, **plain, **lists}
 
     @classmethod
@@ -157,11 +201,20 @@ class Footprint:
         True
         """
         fields = {name: value for name, value in data.items() if name != "schema_version"}
-        fields["weights"] = {
-            name: Weights(**{**part, "linears": tuple(Linear(**layer) for layer in part["linears"])})
-            for name, part in data["weights"].items()
-        }
-        fields["runs"] = tuple(Run(**run) for run in data["runs"])
+        fields["weights"] = {name: _weights(part) for name, part in data["weights"].items()}
+        fields["runs"] = _runs(data["runs"])
+        fields["swaps"] = tuple(
+            Swap(**{**swap, "weights": _weights(swap["weights"]), "runs": _runs(swap["runs"])})
+            for swap in data["swaps"]
+        )
         for name in ("offload_order", "remarks"):
             fields[name] = tuple(data.get(name, ()))
         return cls(**fields)
+
+
+def _weights(data: Mapping[str, Any]) -> Weights:
+    return Weights(**{**data, "linears": tuple(Linear(**layer) for layer in data["linears"])})
+
+
+def _runs(data: Iterable[Mapping[str, Any]]) -> tuple[Run, ...]:
+    return tuple(Run(**run) for run in data)

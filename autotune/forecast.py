@@ -68,11 +68,14 @@ class Forecast:
         device: Stages on the device that computes; on a CPU that is the machine's memory.
         host: Stages in the memory of the machine; the same as `device` on a CPU.
         settings: Of the recipe.
+        unknown: Parts in whose place the recipe puts others that were never weighed. The lower bound counts
+            nothing of them; what is expected counts the pipeline's own, for want of better.
     """
 
     device: Mapping[str, StageForecast]
     host: Mapping[str, StageForecast]
     settings: Mapping[str, Value] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
 
     @property
     def lower_bound_bytes(self) -> int:
@@ -119,6 +122,7 @@ class Forecast:
         """Return plain JSON types."""
         return {
             "settings": dict(self.settings),
+            "unknown": list(self.unknown),
             "lower_bound_bytes": self.lower_bound_bytes,
             "expected_bytes": self.expected_bytes,
             "host_lower_bound_bytes": self.host_lower_bound_bytes,
@@ -149,20 +153,22 @@ def forecast(
         factors: What was learnt on it; None for a device that was never measured.
     """
     known, kind = factors or Factors.of(target.kind), target.kind
-    sizes = {name: at_rest(name, settings, footprint, kind=kind) for name in footprint.weights}
-    needs = {stage: _need(stage, settings, footprint, sizes) for stage in (ENCODE, DENOISE, DECODE)}
+    held, left = footprint.with_swaps(settings)
+    sizes = {name: _at_rest(name, left, held, kind=kind) for name in held.weights}
+    needs = {stage: _need(stage, left, held, sizes) for stage in (ENCODE, DENOISE, DECODE)}
+    unknown = tuple(name for name in parts_of(left, held) if _is_unknown(name, left, held))
+    from_files = _Need(weights=loaded(settings, footprint))  # the pipeline's own, before any is swapped
     if kind == "cpu":
-        needs = {LOAD: _Need(weights=loaded(settings, footprint)), **needs}
+        needs = {LOAD: from_files, **needs}
         device = {name: _staged(name, need, known, settings) for name, need in needs.items()}
-        return Forecast(device=device, host=device, settings=settings)
-    needs = {LOAD: _Need(weights=_placed(settings, footprint, sizes)), **needs}
+        return Forecast(device=device, host=device, settings=settings, unknown=unknown)
+    needs = {LOAD: _Need(weights=_placed(left, held, sizes)), **needs}
     device = {name: _staged(name, need, known, settings) for name, need in needs.items()}
-    on_host = {LOAD: _Need(weights=loaded(settings, footprint))}
-    waiting = _waiting(settings, footprint, sizes)
-    on_host |= {stage: _Need(weights=waiting) for stage in (ENCODE, DENOISE, DECODE)}
+    waiting = _Need(weights=_waiting(left, held, sizes))
+    on_host = {LOAD: from_files, **dict.fromkeys((ENCODE, DENOISE, DECODE), waiting)}
     plain = Factors.of("cpu")
     host = {name: _staged(name, need, plain, {}) for name, need in on_host.items()}
-    return Forecast(device=device, host=host, settings=settings)
+    return Forecast(device=device, host=host, settings=settings, unknown=unknown)
 
 
 def learn(pairs: Iterable[tuple[Forecast, Memory]], kind: str, before: Factors | None = None) -> Factors:
@@ -178,12 +184,14 @@ def learn(pairs: Iterable[tuple[Forecast, Memory]], kind: str, before: Factors |
 
 
 def seen_in(made: Forecast, memory: Memory) -> list[Seen]:
-    """Return the stages of a trial that were both forecast and measured.
+    """Return the stages of a trial that were both forecast and measured: none where a part is unknown.
 
     A trial tells its peak while loading and that of its calls, which is the peak of the stage that needs
     most. On a CPU there is a call that was made for its memory alone; in older studies there is none, and
     their calls hold what the allocator kept as well.
     """
+    if made.unknown:
+        return []
     measured = memory.stages
     called = measured.get("one call", 0) or max(measured.get(name, 0) for name in ("first call", "calls"))
     name = max((ENCODE, DENOISE, DECODE), key=lambda stage: made.device[stage].expected)
@@ -212,6 +220,18 @@ def _staged(name: str, need: _Need, factors: Factors, changed: Mapping[str, Valu
         lower_bound=least,
         expected=max(round(usual), least),
     )
+
+
+def _is_unknown(name: str, settings: Settings, footprint: Footprint) -> bool:
+    """Whether another part, which was not weighed, stands in a part's place."""
+    is_tiny = name == "vae" and bool(settings.get("tiny_vae", False)) and "vae_tiny" not in footprint.weights
+    return is_tiny or is_swapped(name, footprint.weights[name], settings)
+
+
+def _at_rest(name: str, settings: Settings, footprint: Footprint, *, kind: str) -> Amount:
+    """What a part weighs on the device once all knobs have been turned."""
+    amount = at_rest(name, settings, footprint, kind=kind)
+    return Amount(0, amount.usual) if _is_unknown(name, settings, footprint) else amount
 
 
 def _need(stage: str, settings: Settings, footprint: Footprint, sizes: Mapping[str, Amount]) -> _Need:
@@ -291,16 +311,15 @@ def _most(stay: Amount, pieces: Iterable[tuple[Amount, Amount]]) -> _Need:
 
 def _live(name: str, settings: Settings, footprint: Footprint) -> Amount:
     """What is alive beside the weights when a part runs."""
-    part, run = footprint.weights[name], _run(name, settings, footprint)
+    run = _run(name, settings, footprint)
     if run is None:
         return Amount()
-    amount = exactly(run.live)
-    stage = part.stage
+    amount, stage = exactly(run.live), footprint.weights[name].stage
     if settings.get(_COMPILED.get(stage, ""), "none") not in ("none", False):
         amount = amount.times(_COMPILED_LEAST, _COMPILED_USUAL)
     if stage == DENOISE and settings.get("token_merging", 0.0):
         amount = amount.times(_MERGED_LEAST, 1.0)
-    if runs_in_engine(stage, settings) or is_swapped(name, part, settings):
+    if runs_in_engine(stage, settings) or _is_unknown(name, settings, footprint):
         amount = Amount(0, amount.usual)
     waiting = footprint.picture_bytes * pictures_left(settings, footprint) if stage == DECODE else 0
     return amount + Amount(0, waiting)
@@ -336,7 +355,10 @@ def _upcast(stage: str, settings: Settings, footprint: Footprint) -> Amount:
         return Amount()
     rests = "float32" if settings.get("vae_upcast", "auto") == "float32" else loading_format(settings)
     runs = decoding_format(settings, footprint)
-    return exactly(max(part.sizes.get(runs, 0) - part.sizes.get(rests, 0), 0))
+    more = max(part.sizes.get(runs, 0) - part.sizes.get(rests, 0), 0)
+    # Another VAE may be one that is not upcast.
+    is_other = runs_in_engine(stage, settings) or _is_unknown("vae", settings, footprint)
+    return Amount(0 if is_other else more, more)
 
 
 def _placed(settings: Settings, footprint: Footprint, sizes: Mapping[str, Amount]) -> Amount:

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from autotune.factors import Factors, Seen, Stage, fit
-from autotune.footprint import Footprint, Linear, Run, Weights
+from autotune.fitting import Budget
+from autotune.footprint import Footprint, Linear, Run, Swap, Weights
 from autotune.forecast import Forecast, forecast, learn
 from autotune.knob import Situation, Value
 from autotune.knobs import all_knobs
@@ -74,6 +75,19 @@ FOOTPRINT = Footprint(
     offload_order=("text_encoder", "unet", "vae"),
 )
 HALF: dict[str, Value] = {"dtype": "bfloat16"}
+DISTILLED = replace(
+    FOOTPRINT,
+    swaps=(
+        Swap(
+            knob="swap_denoiser",
+            value="arch:small",
+            part="unet",
+            weights=Weights(stage="denoise", sizes=_sizes(600), fused_numbers=20),
+            runs=(*_runs("unet", "fused", 7), *_runs("unet", "vanilla", 30)),
+        ),
+    ),
+)
+SMALL: dict[str, Value] = {"swap_denoiser": "arch:small"}
 
 
 @pytest.mark.parametrize(
@@ -152,6 +166,83 @@ def test_a_stream_fetches_ahead() -> None:
 def test_what_was_not_weighed_counts_nothing_in_the_lower_bound(settings: dict[str, Value]) -> None:
     """An engine manages its own memory and a swapped part is unknown: neither may refuse a recipe."""
     assert forecast(settings, FOOTPRINT, CPU).device["denoise"].lower_bound == 760
+
+
+@pytest.mark.parametrize("offload", [{}, {"offload": "model"}, {"offload": "group_leaf"}], ids=str)
+@pytest.mark.parametrize("other", [{"swap_vae": "models/mended"}, {"engine_vae": "tensorrt"}], ids=str)
+def test_another_vae_is_not_taken_to_be_upcast_as_the_models_own(
+    other: dict[str, Value], offload: dict[str, Value]
+) -> None:
+    """The one that was mended for float16 decodes in it: not even what the own one grows by is certain."""
+    settings = {"dtype": "float16", **offload}
+
+    made = forecast(settings | other, FOOTPRINT, CUDA).device
+
+    assert made["decode"].lower_bound == made["load"].lower_bound
+    assert made["decode"].lower_bound <= forecast(settings, FOOTPRINT, CUDA).device["decode"].lower_bound - 80
+
+
+def test_a_tiny_vae_that_was_not_weighed_is_not_taken_for_the_models_own() -> None:
+    """It came into the hub's cache after the footprint was taken."""
+    without = {name: part for name, part in FOOTPRINT.weights.items() if name != "vae_tiny"}
+    footprint = replace(FOOTPRINT, weights=without)
+
+    made = forecast(HALF | {"tiny_vae": True}, footprint, CUDA)
+
+    assert made.lower_bound_bytes == 1300 + 80
+    assert made.unknown == ("vae",)
+    assert forecast(HALF | {"tiny_vae": True}, FOOTPRINT, CUDA).unknown == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "denoise"),
+    [
+        (HALF, 980 + 56),
+        (HALF | {"fuse_qkv": True}, 980 + 40 + 56),
+        (HALF | {"attention": "vanilla"}, 980 + 240),
+        (HALF | {"offload": "model"}, 600 + 56),
+        (HALF | {"offload": "sequential"}, 56 + 5),
+        (HALF | {"offload": "group_block"}, 80 + 56 + 60),
+    ],
+    ids=str,
+)
+def test_a_part_that_was_weighed_beforehand_is_counted_in_the_place_of_the_models_own(
+    settings: dict[str, Value], denoise: int
+) -> None:
+    """Weights, activations and what offloading moves are the other one's; nothing of it is a guess."""
+    made = forecast(settings | SMALL, DISTILLED, CUDA)
+
+    assert made.device["denoise"].lower_bound == denoise
+    assert made.unknown == ()
+    assert made.settings == settings | SMALL
+    assert forecast(settings, DISTILLED, CUDA) == forecast(settings, FOOTPRINT, CUDA)
+
+
+def test_the_models_own_part_is_loaded_before_it_is_swapped() -> None:
+    """The host holds all files' weights at once, whatever stands in their place later."""
+    assert forecast(HALF | SMALL, DISTILLED, CUDA).host["load"].lower_bound == 1380
+    assert forecast(HALF | SMALL, DISTILLED, CUDA).device["load"].lower_bound == 980
+    assert forecast(HALF | SMALL, DISTILLED, CPU).device["load"].lower_bound == 1380
+
+
+@pytest.mark.parametrize(
+    ("settings", "unknown"),
+    [({"swap_denoiser": "models/other"}, ["unet"]), ({"swap_vae": "a/vae"}, ["vae"]), (SMALL, [])],
+    ids=str,
+)
+def test_a_recipe_with_an_unknown_part_is_neither_refused_nor_said_to_fit(
+    settings: dict[str, Value], unknown: list[str]
+) -> None:
+    """What is expected then counts the model's own part, which is told; and it teaches nothing."""
+    made = forecast(HALF | settings, DISTILLED, CUDA)
+    roomy = Budget(device_bytes=10 * GIB)
+
+    assert made.to_json()["unknown"] == unknown
+    assert roomy.refuses(made) is None
+    assert roomy.holds(made) is (not unknown)
+    assert Budget().holds(made)
+    taught = learn([(made, _measured(made, 9.0, GIB))] * 12, "cuda")
+    assert (taught == Factors.of("cuda")) is bool(unknown)
 
 
 def test_defaults_that_are_spelt_out_change_nothing() -> None:

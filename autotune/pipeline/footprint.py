@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from autotune.footprint import DECODE, DENOISE, ENCODE, SCHEMA_VERSION, Footprint, Run
+from autotune.footprint import DECODE, DENOISE, ENCODE, SCHEMA_VERSION, Footprint, Run, Swap, Weights
 from autotune.knob import Setup, Situation, Value
 from autotune.knobs import vae_tiling
 from autotune.pipeline import weightless
@@ -24,13 +24,14 @@ from autotune.pipeline.live_bytes import FusedAttention, Record, watched
 from autotune.pipeline.machine import read_target, resolve_device
 from autotune.pipeline.models import config_folder
 from autotune.pipeline.probe import situate
-from autotune.pipeline.weighing import Groups, block_groups, layer_groups, weigh
+from autotune.pipeline.weighing import Groups, block_groups, layer_groups, stored_format, weigh
 from autotune.workload import Call, Workload
 
-_VERSION = 1  # of this method: a cached footprint of another one is measured again
+_VERSION = 2  # of this method: a cached footprint of another one is measured again
 _LIBRARIES = ("torch", "diffusers", "transformers")
 _STEPS = 2  # some schedulers cannot make do with one; the second is not run again
 _FORMATS = ("bfloat16", "float32")  # float16 needs what bfloat16 needs
+_Manner = contextlib.AbstractContextManager[object]
 
 
 @dataclass(kw_only=True)
@@ -39,7 +40,8 @@ class _Bench:
 
     Attributes:
         pipeline: The pipeline.
-        modules: Its modules by name, the Tiny AutoEncoder as "vae_tiny".
+        modules: Its modules by name, the Tiny AutoEncoder as "vae_tiny", and those of `swaps`.
+        swaps: What knobs can put into a part's place, by the name of its module.
         situation: With the workload's sizes resolved.
         mode: Of the fake tensors.
         layers, blocks: What each module brings along when layers or blocks are offloaded, by part.
@@ -54,6 +56,7 @@ class _Bench:
     modules: dict[str, torch.nn.Module]
     situation: Situation
     mode: FakeTensorMode
+    swaps: dict[str, Swap] = field(default_factory=dict)
     layers: dict[str, Groups] = field(default_factory=dict)
     blocks: dict[str, Groups] = field(default_factory=dict)
     dtype: str = ""
@@ -105,7 +108,7 @@ def survey(workload: Workload, device: str = "cpu") -> tuple[Footprint, Situatio
 
 def kept_footprint(folder: Path, situation: Situation) -> Footprint:
     """Return the footprint of a model from the user's cache, or measure it and keep it there."""
-    file = cache_folder() / "footprints" / f"{_digest(folder, situation.workload)}.json"
+    file = cache_folder() / "footprints" / f"{_digest(folder, situation)}.json"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         return Footprint.from_json(json.loads(file.read_text(encoding="utf-8")))
     found = measure(folder, situation)
@@ -130,37 +133,43 @@ def measure(folder: Path, situation: Situation) -> Footprint:
     cls: Any = getattr(diffusers, situation.blueprint.pipeline_class)
     modules = {name: part for name, part in components.items() if isinstance(part, torch.nn.Module)}
     tiny = _tiny_vae(folder, situation)
-    modules |= {"vae_tiny": tiny} if tiny is not None else {}
+    if tiny is not None:
+        modules["vae_tiny"] = weightless.build_module(tiny.parent, "AutoencoderTiny")
+    others = _other_denoisers(folder, situation, modules)
+    modules |= {name: module for name, (_, module) in others.items()}
     layers = {name: layer_groups(module) for name, module in modules.items()}
     blocks = {name: block_groups(module) for name, module in modules.items()}
     weights = {
         name: replace(
             weigh(module, layers[name], blocks[name]),
             stage=stage_of(name),
-            stored=_stored_format(folder / name),
+            stored=stored_format(folder / name),
         )
         for name, module in modules.items()
     }
-    pipeline = cls(**_arguments(cls, components, options))
+    pipeline = weightless.build_pipeline(cls, components, options)
     pipeline.set_progress_bar_config(disable=True)
     bench = _Bench(
         pipeline=pipeline,
         modules=modules,
         situation=situation,
         mode=FakeTensorMode(allow_non_fake_inputs=True),
+        swaps={name: swap for name, (swap, _) in others.items()},
         layers=layers,
         blocks=blocks,
     )
     _run_all(bench)
-    workload = situation.workload
+    workload, blueprint = situation.workload, situation.blueprint
     sequence = str(getattr(cls, "model_cpu_offload_seq", None) or "")
     return Footprint(
-        pipeline_class=situation.blueprint.pipeline_class,
-        weights=weights,
-        runs=tuple(bench.runs.values()),
+        pipeline_class=blueprint.pipeline_class,
+        weights={name: part for name, part in weights.items() if name not in others},
+        runs=tuple(run for run in bench.runs.values() if run.part not in others),
+        swaps=_swaps(bench, weights),
         pictures=workload.batch,
         picture_bytes=4 * 3 * workload.width_px * workload.height_px * max(workload.frames, 1),
-        force_upcast=bool(situation.blueprint.facts.get("force_upcast", False)),
+        # Most pipelines do not look at what their VAE's configuration says.
+        force_upcast=blueprint.can("vae_upcast") and bool(blueprint.facts.get("force_upcast", False)),
         offload_order=tuple(name for name in sequence.split("->") if name in modules),
         versions=_versions(),
         remarks=tuple(bench.remarks),
@@ -229,9 +238,9 @@ def _stand_in(bench: _Bench, name: str, run: Callable[..., Any]) -> Callable[...
         if shapes in known:
             return weightless.as_zeros(known[shapes])
         result = None
-        for variant, manner in _variants(bench, stage, name):
-            part = "vae_tiny" if variant == "tiny" else name
-            function = bench.modules[part].decode if variant == "tiny" else run
+        for part, variant, manner in _ways(bench, stage, name):
+            method = "decode" if stage == DECODE else "forward"
+            function = run if part == name else getattr(bench.modules[part], method)
             given, named = weightless.as_fake((args, kwargs), bench.mode)
             try:
                 with bench.mode, manner:
@@ -257,10 +266,17 @@ def _stand_in(bench: _Bench, name: str, run: Callable[..., Any]) -> Callable[...
     return answer
 
 
-def _variants(
-    bench: _Bench, stage: str, name: str
-) -> Iterator[tuple[str, contextlib.AbstractContextManager[object]]]:
-    """The ways to run a part, the plain one first."""
+def _ways(bench: _Bench, stage: str, name: str) -> Iterator[tuple[str, str, _Manner]]:
+    """The ways to run a part, the plain one first, and then those to run what can take its place."""
+    yield from ((name, *way) for way in _variants(bench, stage, name))
+    if stage == DECODE and bench.thorough and "vae_tiny" in bench.modules:
+        yield "vae_tiny", "tiny", FusedAttention()
+    for other in (other for other, swap in bench.swaps.items() if swap.part == name):
+        yield from ((other, *way) for way in _variants(bench, stage, other))
+
+
+def _variants(bench: _Bench, stage: str, name: str) -> Iterator[tuple[str, _Manner]]:
+    """The ways to run one module, the plain one first."""
     module: Any = bench.modules[name]
     if stage == ENCODE:
         yield "whole", FusedAttention()
@@ -270,26 +286,19 @@ def _variants(
         if bench.thorough:
             for tile in vae_tiling.domain(bench.situation).values[1:]:
                 yield f"tile_{tile}", _tiled(bench, tile)
-            if "vae_tiny" in bench.modules:
-                yield "tiny", FusedAttention()
         return
     yield "fused", FusedAttention()
     if not bench.thorough or bench.pictures != bench.situation.workload.batch:
         return
+    from diffusers.models.attention_processor import AttnProcessor
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
     yield "math", sdpa_kernel(SDPBackend.MATH)
     if bench.situation.blueprint.can("attn_processor_2_0"):
-        yield "vanilla", _processors(module, lambda: _set_vanilla(module))
+        yield "vanilla", _processors(module, lambda: module.set_attn_processor(AttnProcessor()))
     if bench.situation.blueprint.can("attention_slicing") and bench.dtype == _FORMATS[0]:
         for size in ("auto", "max"):
             yield f"slices_{size}", _processors(module, lambda s=size: module.set_attention_slice(s))  # type: ignore[misc]
-
-
-def _set_vanilla(module: Any) -> None:
-    from diffusers.models.attention_processor import AttnProcessor
-
-    module.set_attn_processor(AttnProcessor())
 
 
 @contextlib.contextmanager
@@ -325,32 +334,41 @@ def _tiled(bench: _Bench, tile: Value) -> Iterator[None]:
         vars(vae).update(before)
 
 
-def _stored_format(folder: Path) -> str:
-    """The number format of a part's weight files, from the header of the first; "" without files."""
-    names = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
-    for file in sorted(folder.glob("*.safetensors")):
-        with contextlib.suppress(OSError, ValueError), file.open("rb") as stream:
-            header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
-            formats = [entry["dtype"] for key, entry in header.items() if key != "__metadata__"]
-            return names.get(max(set(formats), key=formats.count), "") if formats else ""
-    return ""
-
-
-def _tiny_vae(folder: Path, situation: Situation) -> torch.nn.Module | None:
+def _tiny_vae(folder: Path, situation: Situation) -> Path | None:
+    """The configuration of the Tiny AutoEncoder: beside the model, or in the hub's cache."""
     named = str(situation.blueprint.facts.get("tiny_vae", ""))
-    for candidate in (folder / named, Path(named)) if named else ():
-        if (candidate / "config.json").is_file():
-            return weightless.build_module(candidate, "AutoencoderTiny")
-    return None
+    files = (folder / named / "config.json", Path(named) / "config.json") if named else ()
+    return next(filter(Path.is_file, files), None)
 
 
-def _arguments(cls: Any, components: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything that a pipeline's class wants to be made of; what its folder does not name is left out."""
-    import inspect
+def _other_denoisers(
+    folder: Path, situation: Situation, modules: Mapping[str, torch.nn.Module]
+) -> dict[str, tuple[Swap, torch.nn.Module]]:
+    """The denoisers that an architecture's folder holds beside its own, by a name for each."""
+    known, part = situation.blueprint.facts.get("denoisers"), situation.blueprint.denoiser
+    if not isinstance(known, dict) or part is None:
+        return {}
+    class_name = type(modules[part]).__name__
+    return {
+        f"{part}, {value}": (
+            Swap(knob="swap_denoiser", value=value, part=part),
+            weightless.build_module(folder / str(where), class_name),
+        )
+        for value, where in known.items()
+    }
 
-    wanted = inspect.signature(cls.__init__).parameters
-    needed = {name for name, given in wanted.items() if given.default is given.empty and name != "self"}
-    return {**dict.fromkeys(needed), **{k: v for k, v in {**components, **options}.items() if k in wanted}}
+
+def _swaps(bench: _Bench, weights: Mapping[str, Weights]) -> tuple[Swap, ...]:
+    """What can take a part's place, as it was weighed and run; without what could not be run at all."""
+    filled = (
+        replace(
+            swap,
+            weights=replace(weights[name], stage=stage_of(swap.part)),
+            runs=tuple(replace(run, part=swap.part) for run in bench.runs.values() if run.part == name),
+        )
+        for name, swap in bench.swaps.items()
+    )
+    return tuple(swap for swap in filled if swap.runs)
 
 
 def _versions() -> dict[str, str]:
@@ -359,15 +377,17 @@ def _versions() -> dict[str, str]:
     return {library: version(library) for library in _LIBRARIES}
 
 
-def _digest(folder: Path, workload: Workload) -> str:
+def _digest(folder: Path, situation: Situation) -> str:
     """Name what a footprint depends on: configurations, workload, versions and the method."""
+    workload, tiny = situation.workload, _tiny_vae(folder, situation)
     parts: list[object] = [_VERSION, SCHEMA_VERSION, _versions()]
     parts += [workload.width_px, workload.height_px, workload.batch, workload.frames, workload.guidance > 1]
     parts += [max(map(len, workload.prompts))]  # some tokenizers pad to the longest prompt
     for file in sorted(folder.rglob("*.json")):
         parts.append(file.relative_to(folder).as_posix())
         parts.append(hashlib.sha256(file.read_bytes()).hexdigest())
-    parts += [f"{file.name}:{_stored_format(file.parent)}" for file in sorted(folder.glob("*/*.safetensors"))]
+    parts.append("" if tiny is None else hashlib.sha256(tiny.read_bytes()).hexdigest())
+    parts += [f"{file.name}:{stored_format(file.parent)}" for file in sorted(folder.glob("*/*.safetensors"))]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -2,9 +2,11 @@
 
 import contextlib
 import copy
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -57,6 +59,17 @@ def sizes_of(module: torch.nn.Module, dtype: str) -> dict[int, int]:
         width = element_bytes(own) if tensor.is_floating_point() else tensor.element_size()
         sizes[id(tensor)] = tensor.numel() * width
     return sizes
+
+
+def stored_format(folder: Path) -> str:
+    """Return the number format of a part's weight files, from the header of the first; "" without files."""
+    names = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+    for file in sorted(folder.glob("*.safetensors")):
+        with contextlib.suppress(OSError, ValueError), file.open("rb") as stream:
+            header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+            formats = [entry["dtype"] for key, entry in header.items() if key != "__metadata__"]
+            return names.get(max(set(formats), key=formats.count), "") if formats else ""
+    return ""
 
 
 def layer_groups(module: torch.nn.Module) -> Groups:

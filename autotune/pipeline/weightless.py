@@ -6,8 +6,9 @@ zeros of the right shapes. No family needs a table of its own.
 """
 
 import contextlib
+import inspect
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,19 @@ def build_parts(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     if "safety_checker" in components:
         options["requires_safety_checker"] = False
     return components, options
+
+
+def build_pipeline(cls: Any, components: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+    """Return a pipeline of all that its class wants to be made of; what its folder does not name is left out.
+
+    Args:
+        cls: Its class.
+        components, options: What `build_parts` returned.
+    """
+    wanted = inspect.signature(cls.__init__).parameters
+    needed = {name for name, given in wanted.items() if given.default is given.empty and name != "self"}
+    known = {name: value for name, value in {**components, **options}.items() if name in wanted}
+    return cls(**{**dict.fromkeys(needed), **known})
 
 
 def build_module(folder: Path, class_name: str, library: str = "diffusers") -> torch.nn.Module:

@@ -1,19 +1,23 @@
 """A footprint needs no weights, knows full-size models by their figures, and never exceeds what lives."""
 
+import json
 import shutil
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
 
 from autotune.footprint import Footprint
 from autotune.forecast import forecast
 from autotune.knob import Situation, Value
-from autotune.pipeline.architectures import architecture_folder
-from autotune.pipeline.footprint import measure
+from autotune.pipeline.architectures import MARK, architecture_folder
+from autotune.pipeline.footprint import kept_footprint, measure
 from autotune.pipeline.live_bytes import LiveBytes, Record
 from autotune.pipeline.probe import situate
 from autotune.pipeline.weighing import block_groups, layer_groups, weigh
@@ -123,6 +127,102 @@ def test_the_lower_bound_holds_for_each_knob(
     assert forecast(settings, footprint, CPU).lower_bound_bytes <= lived
 
 
+@pytest.mark.parametrize(
+    ("widths", "is_smaller"), [((16, 16), True), ((32, 128), False)], ids=["distilled", "larger"]
+)
+@pytest.mark.parametrize("settings", [{}, {"attention": "vanilla", "dtype": "bfloat16"}], ids=str)
+def test_a_denoiser_of_an_architecture_is_weighed_and_run_beside_the_own_one(
+    widths: tuple[int, int],
+    is_smaller: bool,  # noqa: FBT001 - a column of the table above
+    settings: dict[str, Value],
+    tmp_path: Path,
+    folder_of: Callable[[str], Path],
+) -> None:
+    """A recipe that swaps it in is forecast with its figures, within what a real call needs."""
+    folder = shutil.copytree(folder_of("stable_diffusion"), tmp_path / "model")
+    (folder / MARK).write_text("{}", encoding="utf-8")
+    _unet(block_out_channels=widths).save_config(folder / "denoisers" / "other")
+    situation, swap = situation_of(folder), {"swap_denoiser": "arch:other", **settings}
+    footprint = measure(folder, situation)
+
+    own, other = forecast(settings, footprint, CPU), forecast(swap, footprint, CPU)
+
+    assert Footprint.from_json(json.loads(json.dumps(footprint.to_json()))) == footprint
+    assert footprint.remarks == own.unknown == other.unknown == ()
+    assert (other.device["denoise"].lower_bound < own.device["denoise"].lower_bound) is is_smaller
+    lived = _lived(folder, situation, swap)
+    assert other.device["denoise"].lower_bound <= lived
+    assert other.lower_bound_bytes > 0.6 * lived
+
+
+def test_a_smaller_denoiser_from_a_folder_of_the_user_is_never_refused_for_the_own_one(
+    tmp_path: Path, folder_of: Callable[[str], Path], seen: Callable[[str], tuple[Footprint, Situation]]
+) -> None:
+    """It is not known before it is loaded: the bound counts nothing of it, and nothing of the own one."""
+    footprint, situation = seen("stable_diffusion")
+    _unet(block_out_channels=(16, 16)).save_pretrained(tmp_path / "small")
+    settings: dict[str, Value] = {"swap_denoiser": str(tmp_path / "small")}
+
+    made = forecast(settings, footprint, CPU)
+    calls = max(stage.lower_bound for name, stage in made.device.items() if name != "load")
+
+    assert made.unknown == ("unet",)
+    assert calls <= _lived(folder_of("stable_diffusion"), situation, settings)
+
+
+def test_a_vae_mended_for_float16_is_not_refused_for_the_own_one_that_is_upcast(tmp_path: Path) -> None:
+    """SDXL's own VAE decodes in 32 bits; the one in its place has no need to, and is smaller here."""
+    pipeline: Any = tiny.stable_diffusion_xl()
+    pipeline.vae = _vae(widths=(64, 512), force_upcast=True)
+    folder = tiny.save(pipeline, tmp_path / "model")
+    _vae(widths=(8, 8), force_upcast=False).save_pretrained(tmp_path / "mended")
+    situation = situation_of(folder)
+    settings: dict[str, Value] = {"dtype": "float16", "swap_vae": str(tmp_path / "mended")}
+
+    decode = forecast(settings, measure(folder, situation), CPU).device["decode"]
+
+    assert decode.lower_bound <= _lived(folder, situation, settings)
+
+
+@pytest.mark.parametrize(
+    ("family", "is_upcast"), [("stable_diffusion", False), ("stable_diffusion_xl", True)]
+)
+def test_only_a_pipeline_that_upcasts_decodes_in_more_bits(
+    family: str,
+    is_upcast: bool,  # noqa: FBT001 - a column of the table above
+    seen: Callable[[str], tuple[Footprint, Situation]],
+) -> None:
+    """The VAE of either says that it wants to be; Stable Diffusion 1 and 2 do not look at that."""
+    footprint, situation = seen(family)
+
+    half, brain = (
+        forecast({"dtype": dtype}, footprint, Target(device="cuda")).device["decode"]
+        for dtype in ("float16", "bfloat16")
+    )
+
+    assert situation.blueprint.facts["force_upcast"] is True
+    assert footprint.force_upcast is is_upcast
+    assert (half.lower_bound > brain.lower_bound) is is_upcast
+
+
+def test_a_tiny_vae_that_comes_later_is_weighed_then(
+    tmp_path: Path, folder_of: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may lie in the hub's cache, apart from the model: a footprint without it is not kept for good."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = shutil.copytree(folder_of("stable_diffusion"), tmp_path / "model")
+    elsewhere = shutil.move(folder / "vae_tiny", tmp_path / "vae_tiny")
+    situation = situation_of(folder)
+    before = kept_footprint(folder, situation)
+    facts = {**situation.blueprint.facts, "tiny_vae": str(elsewhere)}
+
+    after = kept_footprint(folder, replace(situation, blueprint=replace(situation.blueprint, facts=facts)))
+
+    assert "vae_tiny" not in before.weights
+    assert "vae_tiny" in after.weights
+    assert kept_footprint(folder, situation) == before
+
+
 def test_groups_are_those_of_diffusers() -> None:
     """The blocks and what belongs to none add up to the whole, and so do the layers."""
     transformer = tiny.flux().transformer
@@ -174,7 +274,7 @@ def test_a_tokenizer_without_vocabulary_is_replaced(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_full_size_models_by_their_figures() -> None:
-    """Stable Diffusion 1.5 at 512 px: the UNet under each kind of attention, and the decoder."""
+    """Stable Diffusion 1.5 at 512 px: the UNet under each kind of attention, the decoder, a distilled UNet."""
     workload = Workload(model="arch:sd15", width_px=512, height_px=512)
     folder = architecture_folder("arch:sd15")
 
@@ -194,6 +294,38 @@ def test_full_size_models_by_their_figures() -> None:
     assert footprint.weights["unet"].sizes["float16"] == 2 * 859_520_964
     assert footprint.weights["unet"].fused_numbers > 0
     assert footprint.offload_order == ("text_encoder", "unet", "vae")
+    assert footprint.weights.keys() == {"text_encoder", "unet", "vae", "vae_tiny"}
+    distilled, _ = footprint.with_swaps({"swap_denoiser": "arch:bk-sdm-small"})
+    assert distilled.weights["unet"].sizes["float16"] == 2 * 482_346_884
+    assert {run.part for run in distilled.runs} == {run.part for run in footprint.runs}
+
+
+def _unet(**config: Any) -> UNet2DConditionModel:
+    """A UNet that fits the tiny Stable Diffusion, without its middle block."""
+    shape: dict[str, Any] = {
+        "sample_size": 16,
+        "layers_per_block": 1,
+        "cross_attention_dim": 32,
+        "attention_head_dim": 4,
+        "norm_num_groups": 8,
+        "mid_block_type": None,
+        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+    }
+    return UNet2DConditionModel(**{**shape, **config})
+
+
+def _vae(*, widths: tuple[int, int], force_upcast: bool) -> AutoencoderKL:
+    """A VAE that fits the tiny pipelines; its weights make pictures that nobody looks at."""
+    return AutoencoderKL(
+        latent_channels=4,
+        block_out_channels=widths,
+        layers_per_block=1,
+        norm_num_groups=8,
+        force_upcast=force_upcast,
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+    )
 
 
 def _lived(folder: Path, situation: Situation, settings: dict[str, Value]) -> int:
