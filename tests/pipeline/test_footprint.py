@@ -274,7 +274,7 @@ def test_a_tokenizer_without_vocabulary_is_replaced(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_full_size_models_by_their_figures() -> None:
-    """Stable Diffusion 1.5 at 512 px: the UNet under each kind of attention, the decoder, a distilled UNet."""
+    """Stable Diffusion 1.5 at 512 px: the UNet under each kind of attention, the decoder, another UNet."""
     workload = Workload(model="arch:sd15", width_px=512, height_px=512)
     folder = architecture_folder("arch:sd15")
 
