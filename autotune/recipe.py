@@ -29,7 +29,8 @@ class Recipe:
             Not part of the digest.
         target: The machine it was measured on (`Target.to_json`), empty when it never was. Not part of the
             digest.
-        measured: Figures from the study: "latency_s", "memory_bytes", "similarity"; "speedup" over the
+        measured: Figures from the study: "latency_s", "memory_bytes", "similarity"; "least_memory_bytes", the
+            smallest enforced limit under which it ran as fast; "speedup" over the
             untuned baseline, with its interval "speedup_low" to "speedup_high"; "sd_machine", the relative
             standard deviation between fresh processes; "pairs", how many pictures were compared, and
             "pictures", their sha256; "threads", the CPU threads; "fingerprint", the digest of machine and

@@ -156,6 +156,8 @@ def _say_measurement(row: Row) -> None:
     say(f"  memory      {row.memory}{share}")
     for stage, amount in measured.memory.stages.items():
         say(f"    {stage:<12}{format_bytes(amount)}")
+    if row.least_memory_bytes is not None:
+        say(f"    as fast under a limit of {format_bytes(row.least_memory_bytes)}, the least that was tried")
     if row.host_memory:
         say(f"  on the host {row.host_memory}")
     if measured.energy_j is not None:

@@ -89,6 +89,7 @@ def row_json(row: Row) -> dict[str, Any]:
             "latency_per_picture_s": measured.latency_s / measured.batch,
             "memory_bytes": measured.memory_bytes,
             "host_memory_bytes": measured.host_memory_bytes,
+            "least_memory_bytes": row.least_memory_bytes,
             "similarity": measured.similarity,
             **_likeness_json(row, measured.likeness),
             "cold_s": measured.cold_s,

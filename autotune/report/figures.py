@@ -48,6 +48,7 @@ class Row:
         break_even: After how many pictures its longer cold start is repaid, 0 where it is not longer; None
             where it never is, or is not known.
         fresh_cold_s: Cold start with nothing compiled before, where that was measured apart.
+        least_memory_bytes: The smallest enforced limit under which it ran as fast; None where none was tried.
         further: What the plan bounds or is good at beside latency, memory, similarity and the cold start,
             with its value; None without a measurement.
     """
@@ -65,6 +66,7 @@ class Row:
     tier: Tier | None = None
     break_even: float | None = None
     fresh_cold_s: float | None = None
+    least_memory_bytes: int | None = None
     further: tuple[tuple[Objective, float | None], ...] = ()
 
     @property
@@ -165,6 +167,7 @@ def rows(study: Study) -> tuple[Row, ...]:
             tier=study.tier(trial),
             break_even=_break_even(study, trial),
             fresh_cold_s=_fresh_cold_s(study, trial),
+            least_memory_bytes=study.least_memory_bytes(trial),
             further=_further(study, trial),
         )
         for trial in study.trials

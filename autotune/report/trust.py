@@ -7,12 +7,14 @@ from autotune.report.figures import Row, counted
 from autotune.search.evidence import rounds_of
 from autotune.search.study import Study
 from autotune.tiers import EXPLAINED, Tier, is_benign_divergence
+from autotune.units import format_bytes
 
 
 def trust_lines(study: Study) -> tuple[str, ...]:
-    """Return how sure a study's figures are: rounds, ties, noise floor, the machine, its changes."""
+    """Return how sure a study's figures are: rounds, ties, the machine, how little memory does."""
     lines = (
         *(_confirmation(study), _ties(study), _noise_floor(study), _machine(study)),
+        *_least_memory(study),
         *_divergence(study),
         *changes(study),
     )
@@ -65,6 +67,16 @@ def _ties(study: Study) -> str:
     if not tied:
         return ""
     return f"As fast as trial {best.number}, as far as rounds can tell: trial {', '.join(tied)}."
+
+
+def _least_memory(study: Study) -> tuple[str, ...]:
+    """With how little memory recipes of the front make do: their peaks hold what an allocator keeps spare."""
+    known = ((trial, study.least_memory_bytes(trial)) for trial in study.front())
+    return tuple(
+        f"Trial {trial.number} ran as fast under an enforced limit of {format_bytes(least)}."
+        for trial, least in known
+        if least is not None
+    )
 
 
 def _divergence(study: Study) -> tuple[str, ...]:

@@ -112,6 +112,13 @@ class Study:
         """Return how many times as fast one recipe is as another, by rounds that both were measured in."""
         return evidence.ratio_in_rounds(self.checks, first.digest, second.digest, sd_machine=self.machine_sd)
 
+    def least_memory_bytes(self, trial: TrialRecord) -> int | None:
+        """Return the smallest enforced limit under which a trial's recipe ran as fast; None if none was."""
+        known = trial.measurement
+        if known is None:
+            return None
+        return evidence.least_memory(self.checks, trial.digest, known.latency_s)
+
     def settled(self, trial: TrialRecord) -> Measurement | None:
         """Return a trial's measurement with what was found out since, or None where it has none.
 
@@ -292,7 +299,7 @@ class Study:
             "speedup_high": gain.high if gain is not None else None,
             "rounds": gain.rounds if gain is not None else None,
             "memory_bytes": measurement.memory_bytes,
-            "least_memory_bytes": evidence.least_memory(self.checks, trial.digest, first.latency_s),
+            "least_memory_bytes": self.least_memory_bytes(trial),
             "similarity": measurement.similarity,
             "tier": found_tier.value if found_tier is not None else None,
             "cold_s": measurement.cold_s,
