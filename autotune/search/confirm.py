@@ -67,11 +67,6 @@ def unconfirmed(study: Study, rounds: int) -> list[TrialRecord]:
     return [trial for trial in finalists(study) if _rounds_done(study, trial) < rounds]
 
 
-def is_confirmed(study: Study, trial: TrialRecord) -> bool:
-    """Whether a trial's recipe was measured again in rounds beside the baseline."""
-    return not trial.changed or study.gain(trial) is not None
-
-
 def _measure_rounds(session: Session, study: Study, wanted: Sequence[TrialRecord], rounds: int) -> Study:
     recipes = {trial.digest: _recipe(session, trial) for trial in wanted}
     baseline = session.recipe(session.space.defaults)
