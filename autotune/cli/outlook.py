@@ -8,7 +8,7 @@ from autotune.cli.console import plain_table, say, say_table
 from autotune.fitting import Budget, Counts, Fit, Fitter, Share
 from autotune.footprint import Footprint
 from autotune.forecast import StageForecast
-from autotune.knob import Situation, Value
+from autotune.knob import Situation, Value, is_same
 from autotune.knobs import all_knobs
 from autotune.recipe import describe_settings
 from autotune.space import build_space
@@ -102,10 +102,21 @@ def look(
         counts=fitter.count(sample),
         untuned=fitter.forecast({}),
         asked=None if asked is None else fitter.forecast(asked),
-        why_not_asked=None if asked is None else space.why_not(asked),
+        why_not_asked=None if asked is None else _why_not(asked, situation),
         cheapest=fitter.cheapest(),
         smallest=fitter.smallest(),
     )
+
+
+def _why_not(asked: Mapping[str, Value], situation: Situation) -> str | None:
+    """Why a recipe cannot be run; what a knob takes on request is requested by naming it."""
+    choices = {knob.name: knob.domain(situation) for knob in all_knobs() if knob.name in asked}
+    named = {
+        name: [choice.default, asked[name]]
+        for name, choice in choices.items()
+        if choice.takes(asked[name]) and not any(is_same(asked[name], value) for value in choice.values)
+    }
+    return build_space(all_knobs(), situation, narrowed=named).why_not(asked)
 
 
 def _usable(situation: Situation) -> int:
@@ -174,6 +185,9 @@ def _say_recipes(outlook: Outlook) -> None:
         if fit is not None:
             said = "" if _said(fit) == title else f" {_said(fit)}:"
             say(f"{title}:{said} {_verdict(fit, outlook.budget)}")
+            for part in fit.made.unknown:
+                counted = "'at least' counts nothing of it, 'expected' the model's own"
+                say(f"{title}: what takes the place of its {part} is known once it is loaded: {counted}")
     if outlook.why_not_asked:
         say(f"asked for: cannot be run here: {outlook.why_not_asked}")
 

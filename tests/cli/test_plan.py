@@ -158,6 +158,18 @@ def test_the_outlook_is_printed(outlook: Outlook, capsys: pytest.CaptureFixture[
         assert words in printed
 
 
+def test_a_part_that_nobody_weighed_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that the user names may be asked for; what it weighs is known once it is loaded."""
+    asked: dict[str, Value] = {"dtype": "bfloat16", "swap_denoiser": "./distilled"}
+
+    say_outlook(look(FOOTPRINT, HERE, limits=(None, None), asked=asked, sample=4))
+
+    printed = capsys.readouterr().out
+    assert "asked for: dtype=bfloat16 swap_denoiser=./distilled: may not fit" in printed
+    assert "asked for: what takes the place of its unet is known once it is loaded" in printed
+    assert "asked for: cannot be run here: swap_denoiser cannot load its denoiser: There is no folder" in printed
+
+
 def test_a_known_card_keeps_a_margin(outlook: Outlook) -> None:
     """Without --vram the limit is what a program may count on of the card's memory."""
     assert outlook.budget.device_bytes == known_gpu("rtx-4060").usable_bytes
