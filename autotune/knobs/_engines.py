@@ -176,8 +176,9 @@ def openvino_core() -> Any:
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
-    # Kept by OpenVINO itself: an app may read this file more than once.
-    return vars(openvino).setdefault("_core_of_autotune", openvino.Core())
+    # Kept by OpenVINO itself: an app may read this file more than once. Of two threads the first counts.
+    kept, name = vars(openvino), "_core_of_autotune"
+    return kept[name] if name in kept else kept.setdefault(name, openvino.Core())
 
 
 def openvino_builder(precision: str) -> Build:
