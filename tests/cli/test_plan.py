@@ -167,7 +167,7 @@ def test_a_part_that_nobody_weighed_is_named(capsys: pytest.CaptureFixture[str])
     printed = capsys.readouterr().out
     assert "asked for: dtype=bfloat16 swap_denoiser=./distilled: may not fit" in printed
     assert "asked for: what takes the place of its unet is known once it is loaded" in printed
-    assert "asked for: cannot be run here: swap_denoiser cannot load its denoiser: There is no folder" in printed
+    assert "cannot be run here: swap_denoiser cannot load its denoiser: There is no folder" in printed
 
 
 def test_a_known_card_keeps_a_margin(outlook: Outlook) -> None:
