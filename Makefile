@@ -4,8 +4,9 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
-# One process a core; the tests of a file stay together, since they share what is costly to make.
-SPREAD := -n auto --dist loadfile
+# One process a core; the tests of a file stay together, since they share what is costly to make, and the files
+# stay in the order of tests/conftest.py: xdist would begin those of many tests first, however short.
+SPREAD := -n auto --dist loadfile --no-loadscope-reorder
 
 # pip compiles every module of every package, most of which are never imported; Python compiles those that are.
 # -qq keeps errors and leaves out pip's remarks.

@@ -1,6 +1,7 @@
 """What every test runs under: no network but loopback, and a loud word where a test cannot run."""
 
 import atexit
+import gc
 import importlib.metadata
 import importlib.util
 import ipaddress
@@ -27,6 +28,23 @@ os.environ["AUTOTUNE_LOCKS"] = tempfile.mkdtemp(prefix="autotune-locks-")
 atexit.register(shutil.rmtree, os.environ["AUTOTUNE_LOCKS"], ignore_errors=True)
 
 GOLDEN = Path(__file__).parent / "golden"
+# Fixtures that build a pipeline, or run one: a test that asks for them takes seconds.
+PIPELINES = frozenset({"folder_of", "phases", "reference", "references"})
+# Files of twenty seconds and more, the longest first: they are begun first, so that all cores end together.
+LONGEST = (
+    "knobs/test_contract.py",
+    "knobs/test_pairs.py",
+    "cli/test_demo.py",
+    "cli/test_verify.py",
+    "pipeline/test_footprint.py",
+    "runners/test_local.py",
+    "knobs/test_conflicts.py",
+    "pipeline/test_families.py",
+    "test_script.py",
+    "runners/test_device_lock.py",
+    "runners/test_trust.py",
+    "pipeline/test_step_error.py",
+)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
@@ -36,10 +54,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that use the fixture `golden`, so that `make golden` finds them."""
+    """Mark tests by the fixtures that they use, and put the longest files first."""
     for item in items:
-        if "golden" in getattr(item, "fixturenames", ()):
+        fixtures = getattr(item, "fixturenames", ())
+        if "golden" in fixtures:
             item.add_marker("golden")
+        if not PIPELINES.isdisjoint(fixtures):
+            item.add_marker("slow")
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage among what tests leave, not through all of torch, and not all the time.
+
+    Python would spend a quarter of the time on it while graphs are traced.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

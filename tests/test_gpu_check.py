@@ -135,6 +135,7 @@ check.run_check(order_of(Path(sys.argv[1]), stage("a", run), seconds=1.2))
 """
 
 
+@pytest.mark.slow
 def test_a_stage_that_does_not_end_is_interrupted(tmp_path: Path) -> None:
     """It must not take the time of the others, nor that of the machine.
 
@@ -223,6 +224,7 @@ def test_what_there_was_no_time_for_waits(tmp_path: Path) -> None:
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.slow
 def test_a_command_is_ended_in_time_with_what_it_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

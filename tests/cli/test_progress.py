@@ -145,6 +145,7 @@ def test_nothing_runs_beside_a_trial() -> None:
         assert view._live._refresh_thread is None
 
 
+@pytest.mark.slow
 def test_a_terminal_is_left_as_it_was(tmp_path: Path) -> None:
     """The panel is drawn at events, is gone at the end, and the cursor is shown again."""
     output = _in_terminal([sys.executable, "-c", PROGRAM, f"sqlite:///{tmp_path / 'x.db'}"])

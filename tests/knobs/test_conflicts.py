@@ -68,8 +68,8 @@ def test_no_knob_refuses_when_nothing_is_set() -> None:
     [
         ("stable_diffusion", 5, False),
         ("flux", 3, False),
-        pytest.param("stable_diffusion", 4, True, marks=pytest.mark.slow),
-        pytest.param("pixart", 2, True, marks=pytest.mark.slow),
+        pytest.param("stable_diffusion", 2, True, marks=pytest.mark.slow),
+        pytest.param("pixart", 4, True, marks=pytest.mark.slow),
     ],
 )
 def test_what_is_not_refused_runs(

@@ -11,15 +11,13 @@ import torch
 
 from autotune.errors import PlanError
 from autotune.knob import Knob, Settings, Setup, Situation, Stage, Touches
-from autotune.knobs import all_knobs, knob_named
 from autotune.space import build_space
 from tests.knobs.conftest import FAMILIES, MODELS
-from tests.knobs.offers import Offer, offers, whole_space
+from tests.knobs.offers import KNOBS, Offer, offers, whole_space
 from tests.knobs.places import BARE, CPU, HOPPER, TURING
 from tests.knobs.workbench import difference, pictures_of, turned
 
-QUICKEST = "pixart"  # the family whose pipeline loads, traces and draws in the least time
-TRACED_FULLY = (QUICKEST, "stable_diffusion")  # tracing takes seconds: elsewhere one value of each knob is
+TRACED_FULLY = ("pixart", "stable_diffusion")  # tracing takes seconds: elsewhere one value of each knob is
 SAME, ALIKE = 1e-4, 0.35  # largest differences in pictures, of 1: of the same sums, and of rounded ones
 TARGETS = {"cpu": CPU, "hopper": HOPPER, "turing": TURING, "bare": BARE}
 pytestmark = [pytest.mark.filterwarnings("ignore")]
@@ -44,20 +42,7 @@ def plain(folder_of: Callable[[str], Path]) -> Plain:
     return made
 
 
-def _cases() -> list[object]:
-    """Every knob on every model; all but the quickest family, and what is traced there, are slow."""
-    return [
-        pytest.param(
-            knob.name,
-            model,
-            marks=() if model == QUICKEST and knob.stage is not Stage.COMPILE else pytest.mark.slow,
-        )
-        for model in MODELS
-        for knob in all_knobs()
-    ]
-
-
-@pytest.mark.parametrize(("name", "model"), _cases())
+@pytest.mark.parametrize(("name", "model"), [(name, model) for model in MODELS for name in KNOBS])
 def test_every_value_on_offer_provably_takes_effect(
     name: str,
     model: str,
@@ -66,7 +51,7 @@ def test_every_value_on_offer_provably_takes_effect(
     plain: Plain,
 ) -> None:
     """A turned pipeline draws sound pictures and passes the knob's own proof; an un-turned one does not."""
-    knob = knob_named(name)
+    knob = KNOBS[name]
     for offer in _tried(knob, model, situated(model)):
         assert offer.companions is not None, f"{name} = {offer.value} is offered, but never valid"
         without, reference = plain(model, offer.situation, _reference(offer))
@@ -89,7 +74,7 @@ def _reference(offer: Offer) -> Settings:
     space, companions = whole_space(offer.situation), offer.companions or {}
     if space.why_not(companions) is None:
         return companions
-    return {name: value for name, value in companions.items() if knob_named(name).stage is not Stage.COMPILE}
+    return {name: value for name, value in companions.items() if KNOBS[name].stage is not Stage.COMPILE}
 
 
 def _tried(knob: Knob, model: str, situation: Situation) -> list[Offer]:
@@ -115,12 +100,12 @@ def test_a_value_that_is_not_offered_is_refused_with_its_reason(
 ) -> None:
     """A plan that names it hears why, in the words of the knob."""
     situation = situated(model)
-    for knob in all_knobs():
+    for knob in KNOBS.values():
         choice = knob.domain(situation)
         for value, reason in choice.lacking.items():
             assert reason.strip(), f"{knob.name} = {value} is lacking without a reason"
             with pytest.raises(PlanError) as refused:
-                build_space(all_knobs(), situation, allow_approximate=True, narrowed={knob.name: [value]})
+                build_space(KNOBS.values(), situation, allow_approximate=True, narrowed={knob.name: [value]})
             assert reason in str(refused.value)
             assert f"'{knob.name}'" in str(refused.value)
 
@@ -133,7 +118,7 @@ def test_every_knob_answers_on_every_machine(
     """The default comes first and is the same everywhere; a choice of one value says why."""
     here = situated(model)
     there = Situation(target=TARGETS[place], blueprint=here.blueprint, workload=here.workload)
-    for knob in all_knobs():
+    for knob in KNOBS.values():
         choice = knob.domain(there)
         every = (*choice.values, *choice.on_request, *choice.lacking)
 

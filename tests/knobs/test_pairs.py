@@ -12,11 +12,10 @@ import pytest
 import torch
 
 from autotune.knob import Settings, Situation, Stage, Value
-from autotune.knobs import knob_named
 from autotune.pipeline.load import why_not_applied
 from autotune.space import SearchSpace
 from tests.knobs.conftest import FAMILIES, state_put_back
-from tests.knobs.offers import ENLARGED, whole_space
+from tests.knobs.offers import ENLARGED, KNOBS, whole_space
 from tests.knobs.workbench import pictures_of, turned
 
 SEED = int(os.environ.get("AUTOTUNE_PAIRS_SEED", "3"))
@@ -72,7 +71,7 @@ def _why_wrong(
 def drawn(space: SearchSpace, rng: random.Random, *, is_compiled: bool) -> dict[str, Value]:
     """Return a valid recipe of a few settings: as many as can go together of those that are drawn."""
     names = [name for name, values in space.choices.items() if len(values) > 1]
-    late = [name for name in names if knob_named(name).stage is Stage.COMPILE]
+    late = [name for name in names if KNOBS[name].stage is Stage.COMPILE]
     wanted = rng.randint(FEWEST, MOST)
     early = rng.sample([name for name in names if name not in late], len(names) - len(late))
     order = [*rng.sample(late, len(late)), *early] if is_compiled else early

@@ -107,6 +107,7 @@ def test_every_vae_decodes_unrounded(
     assert "no format that was noted" in str(knob_named("vae_upcast").applied(plain, "float32"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["off", "fp16_fix"])
 def test_sdxl_stays_in_16_bits(value: str, sdxl: Path) -> None:
     """Diffusers would decode in 32; the mended VAE has weights of its own."""
@@ -121,6 +122,7 @@ def test_sdxl_stays_in_16_bits(value: str, sdxl: Path) -> None:
     assert "not in torch.float32" in str(knob.applied(setup, "float32"))
 
 
+@pytest.mark.slow
 def test_an_upcast_that_came_back_is_found(sdxl: Path) -> None:
     """What is noted is the format of the weights at each decode, not the flag."""
     setup = turned(sdxl, situation_of(sdxl), {"dtype": "float16", "vae_upcast": "off"})

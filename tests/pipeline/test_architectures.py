@@ -58,6 +58,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> object:
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", architecture_names())
 def test_the_parameters_are_as_many_as_published(model: str) -> None:
     """Every part is built on the meta device, from a folder that holds no weights of it."""
@@ -81,6 +82,7 @@ def test_a_distilled_denoiser_is_as_large_as_published() -> None:
     assert {} == other_denoisers(architecture_folder("arch:sdxl"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [4, 16])
 def test_a_random_tiny_vae_makes_pictures_that_are_not_flat(channels: int) -> None:
     """Whatever the size of the latents: else each of its trials would be one of corrupt pictures."""
@@ -92,6 +94,7 @@ def test_a_random_tiny_vae_makes_pictures_that_are_not_flat(channels: int) -> No
         assert why_corrupt(picture[0].clamp(0, 1)) is None
 
 
+@pytest.mark.slow
 def test_the_folder_is_made_once() -> None:
     """It is found again, its name says what it holds, and so does the digest of the weights it will have."""
     folder = architecture_folder("arch:sd15")

@@ -74,6 +74,7 @@ def gates(found: dict[str, Any]) -> list[str]:
     return [gate for gate in fired if gate in ("throttled", "shared")]
 
 
+@pytest.mark.slow
 @driven
 def test_a_gpu_that_throttles_is_waited_for_and_timed_again(drivers: Path, tmp_path: Path) -> None:
     """Calls while it was hot do not count; the one that gets it going again is warm-up."""
@@ -97,6 +98,7 @@ result = timed(run)
     assert conditions["foreign_processes"] == []
 
 
+@pytest.mark.slow
 @driven
 def test_a_gpu_that_goes_on_throttling_is_named(drivers: Path, tmp_path: Path) -> None:
     """After the retries its calls count, with a warning."""
@@ -106,6 +108,7 @@ def test_a_gpu_that_goes_on_throttling_is_named(drivers: Path, tmp_path: Path) -
     assert gates(found) == ["throttled"]
 
 
+@pytest.mark.slow
 @driven
 def test_a_foreign_process_on_the_gpu_is_named(drivers: Path, tmp_path: Path) -> None:
     """Beside this one, and where processes cannot be told apart, by the memory that was used before."""
@@ -122,6 +125,7 @@ result = [alone, timed(lambda number: answer("0 1900 900 0 1"))]
     assert unseen["warnings"][-1].startswith("shared: another process with 700 MiB is on the same GPU")
 
 
+@pytest.mark.slow
 @driven
 def test_a_gpu_that_refuses_every_question_tells_nothing(drivers: Path, tmp_path: Path) -> None:
     """As a slice of a GPU refuses most: every figure is None, and no gate fires; else energy is told.

@@ -26,7 +26,7 @@ from tests.knobs import tiny, tiny_video
 from tests.knobs.conftest import state_put_back
 from tests.knobs.workbench import pictures_of, situation_of, turned
 
-pytestmark = [pytest.mark.filterwarnings("ignore")]  # of other packages, while knobs are turned
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # of other packages
 CPU = torch.device("cpu")
 
 
@@ -91,7 +91,6 @@ def test_the_same_recipe_has_no_error(reference: Path) -> None:
     assert errors_of(demo(), reference) == ((0.0,) * 5, "")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "least", "most"),
     [

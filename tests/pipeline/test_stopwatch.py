@@ -154,6 +154,7 @@ def test_a_slow_call_is_told_and_never_deleted() -> None:
     assert timed.discarded_s == ()
 
 
+@pytest.mark.slow
 def test_a_beginning_that_drifts_is_timed_again() -> None:
     """Calls that were still warming up do not count; later ones do, and nothing is warned of."""
     run = Recorder(*(0.1 - 0.008 * number for number in range(10)), 0.02)
@@ -164,6 +165,7 @@ def test_a_beginning_that_drifts_is_timed_again() -> None:
     assert max(timed.calls_s) < min(timed.dropped_s[:8])
 
 
+@pytest.mark.slow
 def test_calls_that_go_on_drifting_are_named() -> None:
     """As those of a worker that slows down after its third call: timed twice, then kept with a warning."""
     run = Recorder(*(0.01 + 0.01 * max(0, number - 3) for number in range(20)))
@@ -199,6 +201,7 @@ def work(_number: int) -> None:
         total += math.sqrt(number)
 
 
+@pytest.mark.slow
 @linux
 def test_calls_beside_a_noisy_neighbour_are_named() -> None:
     """Others burn all CPUs all the time: more calls are made, then all of them count, with a warning."""
@@ -220,6 +223,7 @@ def test_calls_beside_a_noisy_neighbour_are_named() -> None:
     assert timed.conditions["other_cpus"] > 0.5
 
 
+@pytest.mark.slow
 @linux
 def test_calls_that_a_neighbour_disturbed_for_a_while_are_made_again() -> None:
     """Others come and go while calls are timed: those calls do not count, and what disturbed them is told."""
@@ -275,6 +279,7 @@ def test_what_a_trial_does_to_itself_is_no_disturbance() -> None:
         assert not any(found.startswith("disturbed: ") for found in timed.warnings)
 
 
+@pytest.mark.slow
 @linux
 def test_memory_that_grows_with_every_call_is_named() -> None:
     """A planted leak of 16 MiB a call, beside one that garbage collection frees."""

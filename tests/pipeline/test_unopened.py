@@ -29,6 +29,7 @@ print(opened, torch.cuda.is_available(), dict(device_interface.caching_worker_de
 """
 
 
+@pytest.mark.slow
 def test_a_gpu_is_told_and_not_opened() -> None:
     """Inside, NVML answers however a device is named, without it there is none; then torch answers."""
     done = subprocess.run(

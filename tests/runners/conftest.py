@@ -30,10 +30,11 @@ def phases() -> list[str]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _faulty_knob() -> Iterator[None]:
+def _faulty_knob(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Install a third party's faulty knob for every server that is started, also when it starts again."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(PLUGINS))
+        patch.setenv("FAULTY_HELPER_FILE", str(tmp_path_factory.mktemp("helper") / "helper.pid"))
         yield
 
 

@@ -94,6 +94,7 @@ def test_a_device_that_is_free_is_taken_at_once(folder: Path) -> None:
     assert [file for file in folder.iterdir() if not file.name.startswith("GPU-1_2.")] == []
 
 
+@pytest.mark.slow
 def test_a_busy_device_is_waited_for(other: subprocess.Popen[str]) -> None:
     """Whoever waits is told once by whom, since when and for what it is held; other devices are free."""
     said: list[str] = []
@@ -114,6 +115,7 @@ def test_a_killed_holder_frees_the_device(other: subprocess.Popen[str]) -> None:
     assert take("gpu", [])
 
 
+@pytest.mark.slow
 def test_who_waits_is_not_overtaken(other: subprocess.Popen[str]) -> None:
     """A study that asks again right after its trial comes after the one that has waited."""
     order: list[str] = []

@@ -46,6 +46,7 @@ def study_on(situation: Any, folder: Path, runner: Any, **limits: Any) -> Study:
     )
 
 
+@pytest.mark.slow
 def test_a_recipe_that_needs_too_much_of_the_host_is_unfit(tmp_path: Path) -> None:
     """It is measured and shown with its figure, but neither on the front nor a pick."""
     study = study_on(CARD, tmp_path, run_with_pinned_weights, host_memory_limit_bytes=512 * MIB)

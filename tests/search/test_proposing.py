@@ -55,6 +55,7 @@ def test_seconds_count_as_much_as_is_asked_for() -> None:
         assert scores == pytest.approx(found / seconds**by_cost)
 
 
+@pytest.mark.slow
 def test_the_gain_that_is_expected_falls_as_the_study_goes_on() -> None:
     """Nobody can tell before the baseline; then much is expected, and in the end nearly nothing."""
     search = Search(plan=synthetic.plan(sampler="surrogate", memory_limit_bytes=None))

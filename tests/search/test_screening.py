@@ -51,6 +51,7 @@ def screening_runner(jobs: list[Job]) -> Callable[[Job], Outcome]:
     return screened
 
 
+@pytest.mark.slow
 def test_a_screened_study_finds_the_front_and_measures_less(tune: Tuner) -> None:
     """Every recipe is tried; those that are stopped were beaten, but for what is no difference."""
     jobs: list[Job] = []

@@ -1,5 +1,7 @@
 """When a study stops by itself: where little is to be gained, and not before it can tell."""
 
+import pytest
+
 from autotune.budget import Budget
 from autotune.search.events import Event, GainExpected, StudyStopped
 from tests.search import synthetic
@@ -9,6 +11,7 @@ NAMES = ("dtype", "attention_slicing", "fuse_qkv", "compile")
 KNOBS = synthetic.knobs({name: synthetic.VALUES[name] for name in NAMES})
 
 
+@pytest.mark.slow
 def test_a_study_stops_where_its_front_is_expected_to_gain_little(tune: Tuner) -> None:
     """Before everything was tried, and a resumed one finds the same; without a least gain it goes on."""
     events: list[Event] = []
