@@ -130,11 +130,9 @@ def test_the_lower_bound_holds_for_each_knob(
 @pytest.mark.parametrize(
     ("widths", "is_smaller"), [((16, 16), True), ((32, 128), False)], ids=["distilled", "larger"]
 )
-@pytest.mark.parametrize("settings", [{}, {"attention": "vanilla", "dtype": "bfloat16"}], ids=str)
 def test_a_denoiser_of_an_architecture_is_weighed_and_run_beside_the_own_one(
     widths: tuple[int, int],
     is_smaller: bool,  # noqa: FBT001 - a column of the table above
-    settings: dict[str, Value],
     tmp_path: Path,
     folder_of: Callable[[str], Path],
 ) -> None:
@@ -142,17 +140,20 @@ def test_a_denoiser_of_an_architecture_is_weighed_and_run_beside_the_own_one(
     folder = shutil.copytree(folder_of("stable_diffusion"), tmp_path / "model")
     (folder / MARK).write_text("{}", encoding="utf-8")
     _unet(block_out_channels=widths).save_config(folder / "denoisers" / "other")
-    situation, swap = situation_of(folder), {"swap_denoiser": "arch:other", **settings}
+    situation = situation_of(folder)
     footprint = measure(folder, situation)
 
-    own, other = forecast(settings, footprint, CPU), forecast(swap, footprint, CPU)
-
     assert Footprint.from_json(json.loads(json.dumps(footprint.to_json()))) == footprint
-    assert footprint.remarks == own.unknown == other.unknown == ()
-    assert (other.device["denoise"].lower_bound < own.device["denoise"].lower_bound) is is_smaller
-    lived = _lived(folder, situation, swap)
-    assert other.device["denoise"].lower_bound <= lived
-    assert other.lower_bound_bytes > 0.6 * lived
+    assert footprint.remarks == ()
+    every: tuple[dict[str, Value], ...] = ({}, {"attention": "vanilla", "dtype": "bfloat16"})
+    for settings in every:
+        swap = {"swap_denoiser": "arch:other", **settings}
+        own, other = forecast(settings, footprint, CPU), forecast(swap, footprint, CPU)
+        assert own.unknown == other.unknown == ()
+        assert (other.device["denoise"].lower_bound < own.device["denoise"].lower_bound) is is_smaller
+        lived = _lived(folder, situation, swap)
+        assert other.device["denoise"].lower_bound <= lived
+        assert other.lower_bound_bytes > 0.6 * lived
 
 
 def test_a_smaller_denoiser_from_a_folder_of_the_user_is_never_refused_for_the_own_one(
@@ -170,6 +171,7 @@ def test_a_smaller_denoiser_from_a_folder_of_the_user_is_never_refused_for_the_o
     assert calls <= _lived(folder_of("stable_diffusion"), situation, settings)
 
 
+@pytest.mark.slow
 def test_a_vae_mended_for_float16_is_not_refused_for_the_own_one_that_is_upcast(tmp_path: Path) -> None:
     """SDXL's own VAE decodes in 32 bits; the one in its place has no need to, and is smaller here."""
     pipeline: Any = tiny.stable_diffusion_xl()
