@@ -14,7 +14,8 @@ from autotune.workload import Workload
 
 _COMPILED = 4.0
 """So many times as long as the untuned trial one is taken to last that compiles, until some have: of the demo
-model's on two CPU cores, 'regional' takes 3 times and 'full' 9 times as long (`studies/demo-cpu`)."""
+model's on two CPU cores, one that compiled blocks and the VAE lasted 5 times as long, and one that compiled
+all of the UNet was stopped early after 4 times as long (`studies/demo-cpu`, trials 42 and 48)."""
 _OF_COMPILING = ("seconds", "cold_s")
 
 

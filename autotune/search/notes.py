@@ -54,7 +54,7 @@ def study_note(study: Study) -> str:
 
 def _outcome_lines(trial: TrialRecord, study: Study) -> list[str]:
     if trial.measurement is not None:
-        return _figure_lines(trial.measurement, study)
+        return _figure_lines(trial, trial.measurement, study)
     if trial.pruned is not None:
         return [f"Stopped early: {trial.pruned.message}"]
     if trial.failure is None:
@@ -65,8 +65,9 @@ def _outcome_lines(trial: TrialRecord, study: Study) -> list[str]:
     return [*lines, "", "```text", failure.log[-_LOG_CHARACTERS:], "```"] if failure.log else lines
 
 
-def _figure_lines(measurement: Measurement, study: Study) -> list[str]:
-    baseline = study.baseline()
+def _figure_lines(trial: TrialRecord, first: Measurement, study: Study) -> list[str]:
+    """Its figures with what was found out since its trial, which measured `first`."""
+    measurement, baseline = study.settled(trial) or first, study.baseline()
     untuned = baseline.measurement if baseline is not None else None
     shown = (LATENCY, MEMORY, SIMILARITY, FIRST_PICTURE)
     objectives = (*shown, *_others(study, shown))
@@ -74,7 +75,10 @@ def _figure_lines(measurement: Measurement, study: Study) -> list[str]:
     rows = zip((o.label for o in objectives), _figures(measurement, objectives), before, strict=True)
     table = [_line(["", "this", "untuned"]), _line(["---"] * 3), *map(_line, rows)]
     table += ["", *(f"* {flaw}" for flaw in measurement.likeness.flaws)]
-    if untuned is not None:
+    gain = study.gain(trial) if trial.changed else None
+    if gain is not None:
+        table += ["", f"{gain.describe()} as untuned, by {gain.rounds} rounds of fresh processes in turn."]
+    elif untuned is not None:
         table += ["", f"{untuned.latency_s / measurement.latency_s:.2f} times as fast as untuned."]
     return [*table, *(f"* {warning}" for warning in measurement.warnings)]
 

@@ -54,6 +54,22 @@ def tell(optuna_study: OptunaStudy, trial: TrialRecord, *, study: Study, folders
     optuna_study.tell(trial.number, state=TrialState.PRUNED if is_evidence else TrialState.FAIL)
 
 
+def renew_notes(optuna_study: OptunaStudy, study: Study, folders: Folders) -> None:
+    """Show on the dashboard what was found out of recipes since their trials: gains by rounds, more pictures.
+
+    Args:
+        optuna_study: Holds the trials as told.
+        study: With what was measured beside them.
+        folders: Of the database.
+    """
+    storage = optuna_study._storage
+    for trial in study.measured():
+        if study.settled(trial) != trial.measurement:
+            number = storage.get_trial_id_from_study_id_trial_number(optuna_study._study_id, trial.number)
+            handle = Trial(optuna_study, number)
+            save_note(handle, trial_note(trial, study, picture_url=_picture_url(handle, trial, folders)))
+
+
 def told_values(measurement: Measurement, plan: Plan) -> list[float]:
     """Return the plan's objectives in Optuna's units: memory in GiB, all else as it is."""
     told = ((objective.unit, objective.value(measurement)) for objective in plan.measured_objectives())

@@ -38,7 +38,7 @@ from autotune.search.seen import seen_of
 from autotune.search.session import Session, check_folder, run_check
 from autotune.search.stopping import STOPPED, why_stop
 from autotune.search.study import Study, read_study
-from autotune.search.tell import publish, tell
+from autotune.search.tell import publish, renew_notes, tell
 from autotune.search.warm import find_sources, note_sources
 from autotune.space import SearchSpace, build_space, key
 from autotune.store import history
@@ -152,6 +152,7 @@ def _run(session: Session, *, resumed: bool) -> Study:
         reason = reason or why_stop(session, study)
     if not session.stop.requested and reason != STOPPED:
         study = confirm(session, study)
+        renew_notes(session.optuna_study, study, session.folders)
     publish(session.optuna_study, study, with_figure=True)
     session.listen(StudyStopped(reason=reason, study=study, seen=seen_of(study, session.space)))
     return study

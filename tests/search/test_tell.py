@@ -13,10 +13,12 @@ import pytest
 from optuna.trial import TrialState
 
 from autotune.budget import Budget
+from autotune.job import Protocol
 from autotune.search.study import Study
 from autotune.store.engine import open_database
 from autotune.store.images import artifact_store, picture_bytes, pictures
 from autotune.store.optuna_tables import optuna_storage
+from autotune.units import format_duration
 from tests.search import synthetic
 from tests.search.conftest import Tuner
 
@@ -118,6 +120,23 @@ def test_the_dashboard_shows_notes_pictures_and_the_front(sixty: Study, sixty_ur
         failed = data["trials"][sixty.failed()[0].number]
         assert ("Pruned", [1.0]) == (failed["state"], failed["constraints"])
         assert "Boom" in failed["note"]["body"]
+
+
+def test_the_dashboard_shows_what_rounds_have_found(tune: Tuner, url: str) -> None:
+    """The gain of a recipe that is named is that of its rounds, with the interval, as `show` tells it."""
+    protocol = Protocol(baseline_every=0, confirm_rounds=3)
+    study = tune(synthetic.plan(budget=Budget(trials=16), protocol=protocol, memory_limit_bytes=None))
+    best = study.best_trial("fastest")
+    gain, measured = study.gain(best), study.settled(best)
+    with open_database(url) as database:
+        app = optuna_dashboard.wsgi(optuna_storage(database), artifact_store=artifact_store(database.folders))
+        note = json.loads(get(app, "/api/studies/1")[1])["trials"][best.number]["note"]["body"]
+
+    assert gain is not None
+    assert measured is not None
+    assert f"{gain.describe()} as untuned, by 3 rounds of fresh processes in turn." in note
+    assert f"| latency | {format_duration(measured.latency_s)} |" in note
+    assert "![picture](" in note
 
 
 def test_a_study_without_an_answer_says_why_on_the_dashboard(tune: Tuner, tmp_path: Path) -> None:
