@@ -3,11 +3,10 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+from diffusers import AutoencoderKL, AutoencoderTiny
 
 from autotune.errors import PlanError
 from autotune.knob import Situation, Value
@@ -16,6 +15,7 @@ from autotune.pipeline.architectures import MARK
 from autotune.pipeline.load import TurnError, why_not_applied
 from autotune.pipeline.probe import situate
 from autotune.space import build_space
+from tests.knobs import tiny
 from tests.knobs.conftest import FAMILIES
 from tests.knobs.workbench import difference, pictures_of, turned
 
@@ -25,30 +25,13 @@ Folders = Callable[[str], Path]
 Situations = Callable[[str], Situation]
 
 
-def small_unet(**config: Any) -> UNet2DConditionModel:
-    """A UNet as a distilled one is made: without its middle block."""
-    torch.manual_seed(1)
-    shape: dict[str, Any] = {
-        "sample_size": 16,
-        "block_out_channels": (32, 64),
-        "layers_per_block": 1,
-        "cross_attention_dim": 32,
-        "attention_head_dim": 4,
-        "norm_num_groups": 8,
-        "mid_block_type": None,
-        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
-        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
-    }
-    return UNet2DConditionModel(**{**shape, **config})
-
-
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of parts: a distilled UNet, as a part and in a pipeline, and some that do not fit."""
     folder = tmp_path_factory.mktemp("shelf")
-    small_unet().save_pretrained(folder / "distilled")
-    small_unet().save_pretrained(folder / "pipeline" / "unet")
-    small_unet(cross_attention_dim=64, in_channels=9).save_pretrained(folder / "inpainting")
+    tiny.distilled_unet().save_pretrained(folder / "distilled")
+    tiny.distilled_unet().save_pretrained(folder / "pipeline" / "unet")
+    tiny.distilled_unet(cross_attention_dim=64, in_channels=9).save_pretrained(folder / "inpainting")
     AutoencoderTiny(
         encoder_block_out_channels=(8, 8),
         decoder_block_out_channels=(8, 8),
@@ -103,7 +86,7 @@ def test_an_architecture_offers_the_denoisers_that_its_folder_holds(
     here, folder, value = situated("stable_diffusion"), tmp_path / "model", "arch:small"
     shutil.copytree(folder_of("stable_diffusion"), folder)
     (folder / MARK).write_text("{}", encoding="utf-8")
-    small_unet().save_config(folder / "denoisers" / "small")
+    tiny.distilled_unet().save_config(folder / "denoisers" / "small")
     situation = situate(folder, here.workload, here.target)
     settings: dict[str, Value] = {"swap_denoiser": value, "dtype": "bfloat16"}
     space = build_space(all_knobs(), situation, narrowed={"swap_denoiser": ["own", value]})

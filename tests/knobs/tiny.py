@@ -53,6 +53,23 @@ def stable_diffusion() -> Any:
     )
 
 
+def distilled_unet(**config: Any) -> UNet2DConditionModel:
+    """Return another UNet for `stable_diffusion`, as a distilled one is made: without its middle block."""
+    torch.manual_seed(1)
+    shape: dict[str, Any] = {
+        "sample_size": 16,
+        "block_out_channels": (32, 64),
+        "layers_per_block": 1,
+        "cross_attention_dim": 32,
+        "attention_head_dim": 4,
+        "norm_num_groups": 8,
+        "mid_block_type": None,
+        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+    }
+    return UNet2DConditionModel(**{**shape, **config})
+
+
 def stable_diffusion_2() -> Any:
     """Return a StableDiffusionPipeline as of 2.x: v-prediction, OpenCLIP, linear projections."""
     torch.manual_seed(0)

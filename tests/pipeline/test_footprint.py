@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL
 
 from autotune.footprint import Footprint
 from autotune.forecast import forecast
@@ -139,7 +139,7 @@ def test_a_denoiser_of_an_architecture_is_weighed_and_run_beside_the_own_one(
     """A recipe that swaps it in is forecast with its figures, within what a real call needs."""
     folder = shutil.copytree(folder_of("stable_diffusion"), tmp_path / "model")
     (folder / MARK).write_text("{}", encoding="utf-8")
-    _unet(block_out_channels=widths).save_config(folder / "denoisers" / "other")
+    tiny.distilled_unet(block_out_channels=widths).save_config(folder / "denoisers" / "other")
     situation = situation_of(folder)
     footprint = measure(folder, situation)
 
@@ -161,7 +161,7 @@ def test_a_smaller_denoiser_from_a_folder_of_the_user_is_never_refused_for_the_o
 ) -> None:
     """It is not known before it is loaded: the bound counts nothing of it, and nothing of the own one."""
     footprint, situation = seen("stable_diffusion")
-    _unet(block_out_channels=(16, 16)).save_pretrained(tmp_path / "small")
+    tiny.distilled_unet(block_out_channels=(16, 16)).save_pretrained(tmp_path / "small")
     settings: dict[str, Value] = {"swap_denoiser": str(tmp_path / "small")}
 
     made = forecast(settings, footprint, CPU)
@@ -300,21 +300,6 @@ def test_full_size_models_by_their_figures() -> None:
     distilled, _ = footprint.with_swaps({"swap_denoiser": "arch:bk-sdm-small"})
     assert distilled.weights["unet"].sizes["float16"] == 2 * 482_346_884
     assert {run.part for run in distilled.runs} == {run.part for run in footprint.runs}
-
-
-def _unet(**config: Any) -> UNet2DConditionModel:
-    """A UNet that fits the tiny Stable Diffusion, without its middle block."""
-    shape: dict[str, Any] = {
-        "sample_size": 16,
-        "layers_per_block": 1,
-        "cross_attention_dim": 32,
-        "attention_head_dim": 4,
-        "norm_num_groups": 8,
-        "mid_block_type": None,
-        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
-        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
-    }
-    return UNet2DConditionModel(**{**shape, **config})
 
 
 def _vae(*, widths: tuple[int, int], force_upcast: bool) -> AutoencoderKL:
