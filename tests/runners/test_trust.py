@@ -181,7 +181,7 @@ def test_a_slow_recipe_that_is_smaller_is_measured_as_if_it_had_not_been_screene
     assert isinstance(found, Measurement), found
     assert len(found.calls_s) <= 5
     assert found.likeness.sha256 == plain.likeness.sha256
-    # Of equal calls of so small a model the peaks differ by a twelfth: holes that a heap is left with.
+    # Of equal calls of so small a model the peaks differ by a tenth: holes that a heap is left with.
     assert found.memory_bytes == found.memory.stages[ONE_CALL]
     assert found.memory_bytes == pytest.approx(plain.memory_bytes, rel=0.15)
     assert found.cold_s > found.phases_s["first call"] > 0
