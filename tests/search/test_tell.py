@@ -38,8 +38,11 @@ def get(app: Any, path: str) -> tuple[str, bytes]:
     def start_response(line: str, headers: Iterable[tuple[str, str]], error: object = None) -> None:
         status.append(line)
 
-    body = b"".join(app(environ, start_response))
-    return status[0], body
+    answer = app(environ, start_response)
+    try:
+        return status[0], b"".join(answer)
+    finally:
+        getattr(answer, "close", lambda: None)()  # a picture's file, as a server closes it
 
 
 def test_values_come_with_names_directions_and_units(sixty: Study, told: optuna.Study) -> None:
