@@ -19,7 +19,7 @@ from autotune.resident import (
     decoding_format,
     encoders_of,
     exactly,
-    is_swapped,
+    is_unknown,
     largest,
     loaded,
     loading_format,
@@ -154,9 +154,9 @@ def forecast(
     """
     known, kind = factors or Factors.of(target.kind), target.kind
     held, left = footprint.with_swaps(settings)
-    sizes = {name: _at_rest(name, left, held, kind=kind) for name in held.weights}
+    sizes = {name: at_rest(name, left, held, kind=kind) for name in held.weights}
     needs = {stage: _need(stage, left, held, sizes) for stage in (ENCODE, DENOISE, DECODE)}
-    unknown = tuple(name for name in parts_of(left, held) if _is_unknown(name, left, held))
+    unknown = tuple(name for name in parts_of(left, held) if is_unknown(name, left, held))
     from_files = _Need(weights=loaded(settings, footprint))  # the pipeline's own, before any is swapped
     if kind == "cpu":
         needs = {LOAD: from_files, **needs}
@@ -220,18 +220,6 @@ def _staged(name: str, need: _Need, factors: Factors, changed: Mapping[str, Valu
         lower_bound=least,
         expected=max(round(usual), least),
     )
-
-
-def _is_unknown(name: str, settings: Settings, footprint: Footprint) -> bool:
-    """Whether another part, which was not weighed, stands in a part's place."""
-    is_tiny = name == "vae" and bool(settings.get("tiny_vae", False)) and "vae_tiny" not in footprint.weights
-    return is_tiny or is_swapped(name, footprint.weights[name], settings)
-
-
-def _at_rest(name: str, settings: Settings, footprint: Footprint, *, kind: str) -> Amount:
-    """What a part weighs on the device once all knobs have been turned."""
-    amount = at_rest(name, settings, footprint, kind=kind)
-    return Amount(0, amount.usual) if _is_unknown(name, settings, footprint) else amount
 
 
 def _need(stage: str, settings: Settings, footprint: Footprint, sizes: Mapping[str, Amount]) -> _Need:
@@ -319,7 +307,7 @@ def _live(name: str, settings: Settings, footprint: Footprint) -> Amount:
         amount = amount.times(_COMPILED_LEAST, _COMPILED_USUAL)
     if stage == DENOISE and settings.get("token_merging", 0.0):
         amount = amount.times(_MERGED_LEAST, 1.0)
-    if runs_in_engine(stage, settings) or _is_unknown(name, settings, footprint):
+    if runs_in_engine(stage, settings) or is_unknown(name, settings, footprint):
         amount = Amount(0, amount.usual)
     waiting = footprint.picture_bytes * pictures_left(settings, footprint) if stage == DECODE else 0
     return amount + Amount(0, waiting)
@@ -357,7 +345,7 @@ def _upcast(stage: str, settings: Settings, footprint: Footprint) -> Amount:
     runs = decoding_format(settings, footprint)
     more = max(part.sizes.get(runs, 0) - part.sizes.get(rests, 0), 0)
     # Another VAE may be one that is not upcast.
-    is_other = runs_in_engine(stage, settings) or _is_unknown("vae", settings, footprint)
+    is_other = runs_in_engine(stage, settings) or is_unknown("vae", settings, footprint)
     return Amount(0 if is_other else more, more)
 
 

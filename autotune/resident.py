@@ -132,7 +132,7 @@ def at_rest(name: str, settings: Settings, footprint: Footprint, *, kind: str) -
     if part.stage == DENOISE and settings.get("layerwise_casting", "none") != "none":
         amount = exactly(size + fused - part.cast_numbers * (width - 1))
     saved = _saved(part, settings, width=width, kind=kind)
-    if saved is None or is_swapped(name, part, settings):
+    if saved is None or is_unknown(name, settings, footprint):
         return Amount(0, amount.usual)
     # Fused projections may be quantized too: in the least, they are then left out.
     amount = Amount(max(amount.least - saved - (fused if saved else 0), 0), max(amount.usual - saved, 0))
@@ -148,9 +148,11 @@ def runs_in_engine(stage: str, settings: Settings) -> bool:
     return next(names, None) is not None
 
 
-def is_swapped(name: str, part: Weights, settings: Settings) -> bool:
-    """Whether a part is replaced by one that was not weighed."""
-    knobs = (f"swap_{name}", f"swap_{_role(part)}")
+def is_unknown(name: str, settings: Settings, footprint: Footprint) -> bool:
+    """Whether another part, which was not weighed, stands in a part's place."""
+    if name == "vae" and settings.get("tiny_vae", False) and "vae_tiny" not in footprint.weights:
+        return True
+    knobs = (f"swap_{name}", f"swap_{_role(footprint.weights[name])}")
     return any(settings.get(knob, "own") not in ("own", "none", "", False) for knob in knobs)
 
 

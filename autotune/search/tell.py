@@ -36,16 +36,14 @@ def tell(optuna_study: OptunaStudy, trial: TrialRecord, *, study: Study, folders
         study: It belongs to, this trial included.
         folders: Of the database.
     """
-    storage = optuna_study._storage
-    trial_id = storage.get_trial_id_from_study_id_trial_number(optuna_study._study_id, trial.number)
-    if trial.outcome is None or storage.get_trial(trial_id).state.is_finished():
+    handle = _handle(optuna_study, trial)
+    if trial.outcome is None or handle.storage.get_trial(handle._trial_id).state.is_finished():
         return
-    handle = Trial(optuna_study, trial_id)
     for name, value in _attributes(trial).items():
         handle.set_user_attr(name, value)
     _note_observation(handle, trial, study)
     _set_constraints(handle, trial, study)
-    save_note(handle, trial_note(trial, study, picture_url=_picture_url(handle, trial, folders)))
+    _note(handle, trial, study, folders)
     if isinstance(trial.outcome, Measurement):
         optuna_study.tell(trial.number, told_values(trial.outcome, study.plan))
         return
@@ -62,12 +60,9 @@ def renew_notes(optuna_study: OptunaStudy, study: Study, folders: Folders) -> No
         study: With what was measured beside them.
         folders: Of the database.
     """
-    storage = optuna_study._storage
     for trial in study.measured():
         if study.settled(trial) != trial.measurement:
-            number = storage.get_trial_id_from_study_id_trial_number(optuna_study._study_id, trial.number)
-            handle = Trial(optuna_study, number)
-            save_note(handle, trial_note(trial, study, picture_url=_picture_url(handle, trial, folders)))
+            _note(_handle(optuna_study, trial), trial, study, folders)
 
 
 def told_values(measurement: Measurement, plan: Plan) -> list[float]:
@@ -98,6 +93,16 @@ def publish(optuna_study: OptunaStudy, study: Study, *, with_figure: bool = Fals
     save_note(optuna_study, study_note(study))
     if with_figure and study.measured():
         save_plotly_graph_object(optuna_study, front_figure(study), graph_object_id="pareto-front")
+
+
+def _handle(optuna_study: OptunaStudy, trial: TrialRecord) -> Trial:
+    study_id = optuna_study._study_id
+    trial_id = optuna_study._storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
+    return Trial(optuna_study, trial_id)
+
+
+def _note(handle: Trial, trial: TrialRecord, study: Study, folders: Folders) -> None:
+    save_note(handle, trial_note(trial, study, picture_url=_picture_url(handle, trial, folders)))
 
 
 def _attributes(trial: TrialRecord) -> dict[str, Any]:

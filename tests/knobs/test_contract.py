@@ -19,8 +19,6 @@ from tests.knobs.workbench import difference, pictures_of, turned
 
 TRACED_FULLY = ("pixart", "stable_diffusion")  # tracing takes seconds: elsewhere one value of each knob is
 TRACED_ELSEWHERE = ("stable_diffusion_2", "demo")  # made of the classes of the family "stable_diffusion"
-TRACED_ELSEWHERE = ("stable_diffusion_2", "demo")  # made of the classes of the family "stable_diffusion"
-TRACED_ELSEWHERE = ("stable_diffusion_2", "demo")  # made of the classes of the family "stable_diffusion"
 SAME, ALIKE = 1e-4, 0.35  # largest differences in pictures, of 1: of the same sums, and of rounded ones
 CASES = [
     (name, model)
